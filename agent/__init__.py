@@ -1,0 +1,1 @@
+"""Watchkeeper: keeps servers and network devices running by standing orders in YAML."""

@@ -1,0 +1,1 @@
+"""Ansible inventory to hosts and patterns."""

@@ -1,0 +1,87 @@
+"""Backups: what is to be saved, a point that was saved, a drill that proved it."""
+
+import dataclasses
+import enum
+
+from agent.model.cadence import Cadence
+
+
+class Standing(enum.StrEnum):
+    """The verdict over one backup on one host."""
+
+    PENDING = "pending"  # never ran
+    GOOD = "good"
+    PARTIAL = "partial"  # saved, but some files could not be read
+    STALE = "stale"  # older than its rpo
+    FAILED = "failed"  # the last run or the last drill failed
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Repository:
+    """Where restic keeps its data; the password is a reference, never a value."""
+
+    name: str
+    url: str
+    password_secret: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class DrillPlan:
+    """How a backup is proven: when, which paths must be there, within how many seconds."""
+
+    every: Cadence
+    contains: tuple[str, ...] = ()
+    rto_seconds: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Backup:
+    """One backup on one host, expanded. `options` is the validated model of its engine (`kind`)."""
+
+    key: str
+    item: str
+    service: str
+    host: str
+    kind: str
+    options: object
+    repository: Repository
+    every: Cadence
+    splay_seconds: float = 0.0
+    run_missed: bool = True
+    rpo_seconds: float | None = None
+    drill: DrillPlan | None = None
+    timeout_seconds: float = 14400.0
+    title: str = ""
+    owner: str = ""
+    paused_until_us: int | None = None
+    paused_why: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """One saved state: a snapshot with its manifest. Times µs UTC, sizes bytes."""
+
+    key: str
+    exec_id: str
+    snapshot: str
+    at_us: int
+    files: int
+    size_bytes: int
+    added_bytes: int
+    partial: bool = False
+    manifest: str = ""  # file name inside the state folder's manifests
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Proof:
+    """One drill of one point: what was compared and how long the restore took."""
+
+    key: str
+    exec_id: str
+    snapshot: str
+    at_us: int
+    passed: bool
+    compared: int
+    torn: int
+    faults: tuple[str, ...]
+    restore_seconds: float

@@ -1,0 +1,30 @@
+"""A host as the inventory describes it."""
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+
+class Connection(enum.StrEnum):
+    """How a host is reached (`ansible_connection`)."""
+
+    LOCAL = "local"
+    SSH = "ssh"
+    NETWORK_CLI = "network_cli"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Host:
+    """One host: name, address and login as Ansible would use them, its groups and its variables (plain JSON values)."""
+
+    name: str
+    address: str
+    connection: Connection
+    groups: tuple[str, ...] = ()
+    port: int = 22
+    user: str | None = None
+    key_file: str | None = None
+    become: bool = False
+    variables: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    # `repr` leaves the variables out: an inventory may hold passwords

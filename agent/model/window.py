@@ -1,0 +1,27 @@
+"""Windows: spans of time in which something is silenced."""
+
+import dataclasses
+import enum
+
+from agent.model.cadence import Cadence
+
+
+class WindowKind(enum.StrEnum):
+    """What a window is for; more kinds come with the practices that use them."""
+
+    SILENCE = "silence"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """A window over some hosts (empty: all of the service's checks). Once from `start_us` to `end_us`, or recurring."""
+
+    item: str
+    service: str
+    kind: WindowKind
+    hosts: tuple[str, ...] = ()
+    every: Cadence = ()
+    duration_seconds: float = 0.0
+    start_us: int | None = None
+    end_us: int | None = None
+    title: str = ""

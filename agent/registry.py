@@ -1,0 +1,45 @@
+"""Names in YAML ↔ classes: a decorator stamps a class, a scan of its package finds it. There is no list to edit."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, ModuleType
+from typing import TypeVar
+
+from agent.errors import AgentError, PolicyError
+
+_STAMP = "__registered_as__"
+Class = TypeVar("Class", bound=type)
+
+
+def stamp(family: str, name: str) -> Callable[[Class], Class]:
+    """A decorator that marks a class as member `name` of a family; it registers nothing anywhere."""
+
+    def mark(cls: Class) -> Class:
+        setattr(cls, _STAMP, (family, name))
+        return cls
+
+    return mark
+
+
+def scan(package: ModuleType, family: str) -> Mapping[str, type]:
+    """All stamped classes of a package's modules, by name; two with one name refuse to start."""
+    found: dict[str, type] = {}
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        loaded = importlib.import_module(module.name)
+        for member in vars(loaded).values():
+            stamped = member.__dict__.get(_STAMP) if isinstance(member, type) else None
+            if stamped is None or stamped[0] != family or member.__module__ != loaded.__name__:
+                continue
+            name = stamped[1]
+            if name in found:
+                raise AgentError(f"two {family} plug-ins are called {name!r}: {found[name]} and {member}")
+            found[name] = member
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def named(family: Mapping[str, type], what: str, name: str) -> type:
+    """The class of that name, or an error that lists the known ones."""
+    if name not in family:
+        raise PolicyError(f"unknown {what} {name!r}", hint=f"known: {', '.join(family)}")
+    return family[name]

@@ -1,0 +1,1 @@
+"""The things that run: the pipeline, the desk, the gates, the daemon."""
