@@ -1,0 +1,83 @@
+"""One file per probe. A probe has one of three shapes, and never retries, connects to a host's shell, or waits.
+
+`HostCheck` prints a POSIX-sh script and reads what it printed; `LocalCheck` looks in a thread, at this machine;
+`AgentCheck` is a coroutine over the network. One class may offer two. A sick host is a verdict; a broken check is
+an exception (which becomes `unknown`).
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Literal, Protocol, TypeVar
+
+from agent.clock import Deadline
+from agent.closed import ClosedModel
+from agent.model.check import RunFrom
+from agent.model.look import Look, Section, Unit
+from agent.registry import stamp
+
+FAMILY = "check"
+Class = TypeVar("Class", bound=type)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """Whom an agent's look is about: the host's name and address, both None with `hosts: none`."""
+
+    host: str | None
+    address: str | None
+
+
+class Probe(Protocol):
+    """What every probe class carries.
+
+    OPTIONS is the model of what stands behind its name in YAML; SHORT the field that a bare value fills
+    (`systemd: nginx.service`), None when there is no short form, "" when nothing is needed (`memory:`).
+    METRICS maps each metric to its unit; None means open: names and units are known only after a look.
+    """
+
+    OPTIONS: ClassVar[type[ClosedModel]]
+    SHORT: ClassVar[str | None]
+    METRICS: ClassVar[Mapping[str, Unit] | None]
+    RUN_FROM: ClassVar[RunFrom]
+    INSTANCES: ClassVar[bool]
+
+
+class HostCheck(Probe, Protocol):
+    """A look through a host's shell: many of them share one round trip."""
+
+    @staticmethod
+    def script(options: ClosedModel, /) -> str:
+        """POSIX sh that only reads; every value from a policy goes through `shlex.quote`."""
+
+    @staticmethod
+    def read(section: Section, options: ClosedModel, /) -> Look:
+        """Pure: what the script printed, as a look."""
+
+
+class LocalCheck(Probe, Protocol):
+    """A look at this machine, in a thread."""
+
+    @staticmethod
+    def look(options: ClosedModel, /) -> Look:
+        """Look now; may block for as long as the check's timeout."""
+
+
+class AgentCheck(Probe, Protocol):
+    """A look from the agent over the network."""
+
+    @staticmethod
+    async def reach(target: Target, options: ClosedModel, deadline: Deadline, /) -> Look:
+        """Look now; a refused port is a verdict, a broken check an exception; over by the deadline."""
+
+
+Shape = Literal["script", "look", "reach"]
+
+
+def offers(probe: type, shape: Shape) -> bool:
+    """Whether a probe class has this shape: `script` (HostCheck), `look` (LocalCheck), `reach` (AgentCheck)."""
+    return hasattr(probe, shape)
+
+
+def check(name: str) -> Callable[[Class], Class]:
+    """Stamp a class as the probe of this name."""
+    return stamp(FAMILY, name)
