@@ -48,8 +48,8 @@ class Config:
     playbooks: Path
     state: Path
     secrets: Path
-    teams: Mapping[str, Team] = MappingProxyType({})
-    repositories: Mapping[str, Repository] = MappingProxyType({})
+    teams: Mapping[str, Team] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
+    repositories: Mapping[str, Repository] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
     sinks: tuple[SinkSpec, ...] = ()
     safety: Safety = Safety()
     inventory_every_seconds: float = 300.0

@@ -50,9 +50,9 @@ class Look:
 
     verdict: Verdict
     summary: str
-    metrics: Mapping[str, Measure] = NO_METRICS
-    units: Mapping[str, Unit] = MappingProxyType({})
-    instances: Mapping[str, "Look"] = MappingProxyType({})
+    metrics: Mapping[str, Measure] = dataclasses.field(default_factory=lambda: NO_METRICS)
+    units: Mapping[str, Unit] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
+    instances: Mapping[str, "Look"] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
     evidence: str = ""
 
 

@@ -42,4 +42,4 @@ class PolicySet:
     remedies: Mapping[str, Remedy]
     backups: Mapping[str, Backup]
     windows: tuple[Window, ...] = ()
-    sources: Mapping[str, bytes] = MappingProxyType({})
+    sources: Mapping[str, bytes] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
