@@ -9,6 +9,9 @@ from agent.model.backup import Repository
 from agent.model.remedy import Budget
 
 
+GLOBAL_BUDGET = Budget(count=20, seconds=3600)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class SinkSpec:
     """One place where incidents are also filed: `options` is the validated model of its kind."""
@@ -30,7 +33,7 @@ class Team:
 class Safety:
     """Company-wide bounds that no policy can raise."""
 
-    global_budget: Budget = Budget(count=20, seconds=3600)
+    global_budget: Budget = GLOBAL_BUDGET
     breaker_cooldown_seconds: float = 600.0
 
 

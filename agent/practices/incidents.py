@@ -1,0 +1,127 @@
+"""Incidents: when one opens, reopens, worsens and resolves; what priority it gets; which verbs a state allows."""
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from agent.model.check import Rules
+from agent.model.decision import Decision, Verb
+from agent.model.incident import IncidentState
+from agent.model.look import Verdict
+from agent.model.service import Importance, Priority, Urgency
+from agent.model.state import CheckState, Mark
+
+MICROSECONDS = 1_000_000
+
+_PRIORITIES: Mapping[tuple[Importance, Urgency], Priority] = MappingProxyType(
+    {
+        (Importance.CRITICAL, Urgency.HIGH): Priority.P1,
+        (Importance.CRITICAL, Urgency.MEDIUM): Priority.P1,
+        (Importance.CRITICAL, Urgency.LOW): Priority.P2,
+        (Importance.HIGH, Urgency.HIGH): Priority.P1,
+        (Importance.HIGH, Urgency.MEDIUM): Priority.P2,
+        (Importance.HIGH, Urgency.LOW): Priority.P3,
+        (Importance.MEDIUM, Urgency.HIGH): Priority.P2,
+        (Importance.MEDIUM, Urgency.MEDIUM): Priority.P3,
+        (Importance.MEDIUM, Urgency.LOW): Priority.P4,
+        (Importance.LOW, Urgency.HIGH): Priority.P3,
+        (Importance.LOW, Urgency.MEDIUM): Priority.P4,
+        (Importance.LOW, Urgency.LOW): Priority.P5,
+    }
+)
+
+ALLOWED: Mapping[str, frozenset[IncidentState]] = MappingProxyType(
+    {
+        "ack": frozenset({IncidentState.OPEN}),
+        "assign": frozenset({IncidentState.OPEN, IncidentState.ACKNOWLEDGED}),
+        "comment": frozenset(IncidentState),
+        "resolve": frozenset({IncidentState.OPEN, IncidentState.ACKNOWLEDGED}),
+        "reopen": frozenset({IncidentState.RESOLVED}),
+    }
+)
+
+
+def priority(impact: Importance, urgency: Urgency) -> Priority:
+    """Impact and urgency give the order of work, by the usual matrix."""
+    return _PRIORITIES[impact, urgency]
+
+
+def urgency_of(severity: Verdict, declared: Urgency | None) -> Urgency:
+    """What the policy says, else high for critical and low for a warning."""
+    if declared is not None:
+        return declared
+    return Urgency.HIGH if severity is Verdict.CRITICAL else Urgency.LOW
+
+
+def refusal(verb: str, state: IncidentState) -> str:
+    """Why a person may not do this now; "" when they may."""
+    if state in ALLOWED[verb]:
+        return ""
+    states = " or ".join(sorted(ALLOWED[verb]))
+    return f"an incident that is {state} cannot be {_PAST[verb]}: it must be {states}"
+
+
+_PAST = MappingProxyType(
+    {"ack": "acknowledged", "assign": "assigned", "comment": "commented", "resolve": "resolved", "reopen": "reopened"}
+)
+
+
+def follow(state: CheckState, rules: Rules, at_us: int, why: str) -> tuple[CheckState, tuple[Decision, ...]]:
+    """What the check's hard state means for its incident."""
+    hard, mark = state.hard, state.mark
+    if hard is Verdict.OK:
+        return _calm(state, at_us)
+    if rules.incident_from is None or state.parents or state.silenced:
+        return state, ()
+    if mark is not None and mark.open:
+        return _worse(state, mark, hard, why)
+    if hard.weight < rules.incident_from.weight or (mark is not None and mark.overridden):
+        return state, ()
+    return _open(state, rules, at_us, why)
+
+
+def _calm(state: CheckState, at_us: int) -> tuple[CheckState, tuple[Decision, ...]]:
+    mark = state.mark
+    if mark is None or state.parents or (not mark.open and not mark.overridden):
+        return state, ()
+    if not mark.open:
+        return dataclasses.replace(state, mark=dataclasses.replace(mark, overridden=False)), ()
+    after = dataclasses.replace(state, mark=dataclasses.replace(mark, open=False, resolved_us=at_us))
+    why = f"{state.key} is ok again"
+    return after, (Decision(verb=Verb.RESOLVE, why=why, severity=mark.severity, episode=mark.episode),)
+
+
+def _worse(state: CheckState, mark: Mark, hard: Verdict, why: str) -> tuple[CheckState, tuple[Decision, ...]]:
+    if hard.weight <= mark.severity.weight:
+        return state, ()
+    after = dataclasses.replace(state, mark=dataclasses.replace(mark, severity=hard))
+    return after, (Decision(verb=Verb.WORSEN, why=why, severity=hard, episode=mark.episode),)
+
+
+def _open(state: CheckState, rules: Rules, at_us: int, why: str) -> tuple[CheckState, tuple[Decision, ...]]:
+    mark, hard = state.mark, state.hard
+    again = (
+        mark is not None
+        and mark.resolved_us is not None
+        and at_us - mark.resolved_us <= rules.reopen_within_seconds * MICROSECONDS
+    )
+    episode = mark.episode + 1 if mark is not None and again else 1
+    after = dataclasses.replace(state, mark=Mark(open=True, severity=hard, episode=episode, opened_us=at_us))
+    verb = Verb.REOPEN if again else Verb.OPEN
+    return after, (Decision(verb=verb, why=why, severity=hard, hard=True, episode=episode),)
+
+
+def by_person(state: CheckState, verb: str, at_us: int) -> CheckState:
+    """A person resolved (with an override, when it still fails) or reopened the incident."""
+    mark = state.mark
+    if mark is None:
+        return state
+    if verb == "resolve" and mark.open:
+        still = state.hard is not Verdict.OK
+        return dataclasses.replace(
+            state, mark=dataclasses.replace(mark, open=False, resolved_us=at_us, overridden=still), climb=None
+        )
+    if verb == "reopen" and not mark.open:
+        mark = dataclasses.replace(mark, open=True, resolved_us=None, overridden=False, episode=mark.episode + 1)
+        return dataclasses.replace(state, mark=mark)
+    return state

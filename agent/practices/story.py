@@ -1,0 +1,253 @@
+"""The one step: what was, what came in, and the rules give what is and what is to be done.
+
+`step(state, given, rules) -> (state, decisions)` is pure: time enters as a value, and the same object comes back when
+nothing changed, so that nothing is written. Everything that the agent does about a check begins here.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from agent.model.check import Rules
+from agent.model.decision import (
+    ActionEnded,
+    ActionRefused,
+    ActionStarted,
+    Decision,
+    Gap,
+    Input,
+    Parents,
+    Person,
+    Proof,
+    Reload,
+    Tick,
+    Verb,
+    WindowEdge,
+)
+from agent.model.look import Look, Result, Verdict
+from agent.model.state import CheckState, Instance, Phase
+from agent.practices import events, incidents, remediation
+
+MICROSECONDS = 1_000_000
+NOTHING: tuple[Decision, ...] = ()
+_NEW = Instance()
+
+Outcome = tuple[CheckState, tuple[Decision, ...]]
+
+
+def step(state: CheckState, given: Input, rules: Rules) -> Outcome:  # noqa: C901  one line per kind of input
+    """Take one input to the next state, and say what is to be done about it."""
+    match given:
+        case Result():
+            return _result(state, given, rules)
+        case Tick():
+            return _tick(state, given, rules)
+        case Proof():
+            return remediation.weigh(state, given, rules)
+        case Parents():
+            return _parents(state, given)
+        case ActionStarted():
+            return remediation.started(state, given.exec_id), NOTHING
+        case ActionRefused():
+            return remediation.refused(state, given)
+        case ActionEnded():
+            return remediation.ended(state, given, rules)
+        case WindowEdge():
+            return _window(state, given, rules)
+        case Person():
+            return incidents.by_person(state, given.verb, given.at_us), NOTHING
+        case Reload():
+            return _reload(state, rules), NOTHING
+        case Gap():
+            return _forget_soft(state), NOTHING
+
+
+def _result(state: CheckState, given: Result, rules: Rules) -> Outcome:
+    """Count the result, then let the incident and the remedies follow."""
+    state, cleared = _unknown(state, given)
+    verdicts = _verdicts(given.look, state, rules)
+    instances, notes, why = _count(state, verdicts, given, rules)
+    if instances is not state.instances:
+        state = dataclasses.replace(state, instances=instances)
+    elif not notes and _is_at_rest(state):
+        return state, cleared
+    state, proven = _prove_itself(state, given, rules)
+    state, incident = incidents.follow(state, rules, given.ended_us, why)
+    state, remedy = remediation.follow(state, rules, given.ended_us, why)
+    return state, (*cleared, *notes, *proven, *incident, *remedy)
+
+
+def _is_at_rest(state: CheckState) -> bool:
+    """Nothing is open, nothing is under way, nothing is failing."""
+    at_rest = state.climb is None and (state.mark is None or (not state.mark.open and not state.mark.overridden))
+    return at_rest and state.hard is Verdict.OK
+
+
+def _unknown(state: CheckState, given: Result) -> Outcome:
+    if given.look.verdict is Verdict.UNKNOWN:
+        if state.unknown_since_us is None:
+            return dataclasses.replace(state, unknown_since_us=given.ended_us), NOTHING
+        return state, NOTHING
+    if state.unknown_since_us is None:
+        return state, NOTHING
+    after = dataclasses.replace(state, unknown_since_us=None, unknown_filed=False)
+    if not state.unknown_filed:
+        return after, NOTHING
+    return after, (Decision(verb=Verb.RESOLVE_AGENT, why=f"{state.key} can be judged again"),)
+
+
+def _verdicts(look: Look, state: CheckState, rules: Rules) -> Mapping[str, tuple[Verdict, str, Look]]:
+    looks = look.instances or {"": look}
+    if look.verdict is Verdict.UNKNOWN and not look.instances:
+        looks = dict.fromkeys(state.instances, look) or looks
+    return {name: (*events.judge(one, rules, state.instances.get(name, _NEW)), one) for name, one in looks.items()}
+
+
+def _count(
+    state: CheckState, verdicts: Mapping[str, tuple[Verdict, str, Look]], given: Result, rules: Rules
+) -> tuple[Mapping[str, Instance], tuple[Decision, ...], str]:
+    counted: dict[str, Instance] = {}
+    notes: list[Decision] = []
+    changed = len(verdicts) != len(state.instances)
+    reasons: list[tuple[int, str]] = []
+    for name, (verdict, reason, look) in verdicts.items():
+        before = state.instances.get(name, _NEW)
+        after = _counted(before, verdict, look, given.ended_us, state=state, rules=rules)
+        counted[name] = after
+        if verdict is not Verdict.OK:
+            reasons.append((-verdict.weight, _words(name, look.summary, reason)))
+        if after is not before:
+            changed = True
+            notes.extend(_notes(name, before, after, look, reason))
+    gone, dropped = _vanished(state, verdicts, rules)
+    notes.extend(dropped)
+    why = "; ".join(text for _, text in sorted(reasons)[:5]) or given.look.summary
+    if not changed and not gone:
+        return state.instances, tuple(notes), why
+    return {**counted, **gone}, tuple(notes), why
+
+
+def _counted(
+    before: Instance, verdict: Verdict, look: Look, at_us: int, *, state: CheckState, rules: Rules
+) -> Instance:
+    after = events.seen(before, verdict, at_us) if state.parents else events.advance(before, verdict, at_us, rules)
+    if rules.warn or rules.crit:
+        remembered = events.remember(look, rules)
+        if remembered != after.remembered:
+            after = dataclasses.replace(after, remembered=remembered)
+    return after
+
+
+def _words(instance: str, summary: str, reason: str) -> str:
+    text = f"{summary} ({reason})" if reason else summary
+    return f"{instance}: {text}" if instance else text
+
+
+def _notes(name: str, before: Instance, after: Instance, look: Look, reason: str) -> list[Decision]:
+    if after.hard is not before.hard:
+        why = f"hard {after.hard}, was {before.hard}: {_words(name, look.summary, reason)}"
+        return [Decision(verb=Verb.NOTE, why=why, instance=name, severity=after.hard, hard=True)]
+    if after.raw is not before.raw:
+        was = before.raw or "pending"
+        why = f"{after.raw}, was {was}: {_words(name, look.summary, reason)}"
+        return [Decision(verb=Verb.NOTE, why=why, instance=name, severity=after.raw)]
+    return []
+
+
+def _vanished(
+    state: CheckState, verdicts: Mapping[str, object], rules: Rules
+) -> tuple[dict[str, Instance], list[Decision]]:
+    """Instances that the look no longer lists keep their state for `fail_after` results, then go."""
+    kept: dict[str, Instance] = {}
+    notes: list[Decision] = []
+    for name, one in state.instances.items():
+        if name in verdicts:
+            continue
+        if state.parents:
+            kept[name] = one
+        elif one.absent + 1 < rules.fail_after.count:
+            kept[name] = dataclasses.replace(one, absent=one.absent + 1)
+        else:
+            why = f"{name or 'the whole'} is gone: {rules.fail_after.count} results without it"
+            notes.append(Decision(verb=Verb.NOTE, why=why, instance=name))
+    return kept, notes
+
+
+def _prove_itself(state: CheckState, given: Result, rules: Rules) -> Outcome:
+    if state.climb is None or state.climb.phase is not Phase.VERIFYING or state.raw is None:
+        return state, NOTHING
+    proof = Proof(at_us=given.ended_us, key=state.key, verdict=state.raw, begun_us=given.begun_us)
+    return remediation.weigh(state, proof, rules)
+
+
+def _tick(state: CheckState, given: Tick, rules: Rules) -> Outcome:
+    state, expired = remediation.expired(state, rules, given.at_us)
+    state, asked = remediation.follow(state, rules, given.at_us, "it still fails")
+    since = state.unknown_since_us
+    if since is None or state.unknown_filed or state.parents or state.silenced:
+        return state, (*expired, *asked)
+    if given.at_us - since < rules.unknown_after_seconds * MICROSECONDS:
+        return state, (*expired, *asked)
+    minutes = int(rules.unknown_after_seconds // 60)
+    why = f"{state.key} could not be judged for {minutes} minutes: the probe cannot tell"
+    filed = Decision(verb=Verb.OPEN_AGENT, why=why, severity=Verdict.WARNING)
+    return dataclasses.replace(state, unknown_filed=True), (*expired, *asked, filed)
+
+
+def _parents(state: CheckState, given: Parents) -> Outcome:
+    if given.failing == state.parents:
+        return state, NOTHING
+    after = dataclasses.replace(state, parents=given.failing)
+    if given.failing:
+        note = Decision(verb=Verb.NOTE, why=f"suppressed: {', '.join(given.failing)} fails")
+        return after, (note,)
+    note = Decision(verb=Verb.NOTE, why="no longer suppressed")
+    return _forget_soft(after), (note,)
+
+
+def _window(state: CheckState, given: WindowEdge, rules: Rules) -> Outcome:
+    if given.silenced == state.silenced:
+        return state, NOTHING
+    after = dataclasses.replace(state, silenced=given.silenced)
+    if given.silenced:
+        return after, (Decision(verb=Verb.NOTE, why=f"silenced by {given.silenced}"),)
+    note = Decision(verb=Verb.NOTE, why=f"the silence {state.silenced} is over")
+    after, incident = incidents.follow(after, rules, given.at_us, "it failed while it was silenced")
+    after, remedy = remediation.follow(after, rules, given.at_us, "it failed while it was silenced")
+    return after, (note, *incident, *remedy)
+
+
+def _reload(state: CheckState, rules: Rules) -> CheckState:
+    """Other rules: hard states and incidents stand, counting begins anew, a ladder that is gone is left."""
+    state = _forget_soft(state)
+    climb = state.climb
+    known = {remedy.item for remedy in rules.remedies}
+    if climb is None or climb.remedy in known:
+        return state
+    return dataclasses.replace(state, climb=None)
+
+
+def _forget_soft(state: CheckState) -> CheckState:
+    """Counters begin anew; what is hard stays hard."""
+    instances = {
+        name: dataclasses.replace(
+            one, ok_run=0, calm_run=0, warn_run=0, crit_run=0, warn_first_us=None, crit_first_us=None, recent=""
+        )
+        for name, one in state.instances.items()
+    }
+    return state if instances == state.instances else dataclasses.replace(state, instances=instances)
+
+
+def wants_retry(state: CheckState) -> bool:
+    """Whether the check is to be looked at every `retry_every`: on its way to hard or back, or proving a remedy."""
+    if state.parents:
+        return False
+    if state.climb is not None and state.climb.phase is Phase.VERIFYING:
+        return True
+    return any(events.is_soft(one) for one in state.instances.values())
+
+
+def wants_tick(state: CheckState) -> bool:
+    """Whether time alone may decide something for it."""
+    if state.unknown_since_us is not None and not state.unknown_filed:
+        return True
+    return state.climb is not None and state.climb.phase in {Phase.VERIFYING, Phase.REFUSED}
