@@ -1,18 +1,26 @@
 """The closed model: unknown keys are errors, every scalar arrives as text and is typed here, values are frozen."""
 
+import math
 import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\Z")
+_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?\Z")
 _HOSTNAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\Z")
+
+
+class Plain(str):
+    """Text that stood without quotes in YAML; only in free maps does that make a difference."""
+
+    __slots__ = ()
 
 
 class ClosedModel(BaseModel):
     """Base of everything an operator writes: closed, frozen, documented by its fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, str_strip_whitespace=False)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _flag(value: object) -> object:
@@ -51,6 +59,32 @@ def _text(value: object) -> object:
     raise ValueError("text is expected here" + ("; put quotes around it" if isinstance(value, dict) else ""))
 
 
+def _free(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(name): _free(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_free(inner) for inner in value]
+    return _typed(value) if isinstance(value, Plain) else value
+
+
+def _typed(text: Plain) -> bool | int | float | str:
+    if text in {"true", "false"}:
+        return text == "true"
+    match = _JSON_NUMBER.match(text)
+    if match is None:
+        return str(text)
+    if match[2] is None and match[3] is None:
+        return int(text)
+    number = float(text)
+    return number if math.isfinite(number) else str(text)
+
+
+def _free_map(value: object) -> object:
+    if not isinstance(value, dict):
+        raise ValueError("a mapping is expected here")  # noqa: TRY004  # pydantic translates ValueError alone
+    return _free(value)
+
+
 def _many(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
@@ -65,6 +99,10 @@ Texts = Annotated[
     BeforeValidator(_many),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]  # one, or a list of them
+
+# A value, or a map, without a schema: plain true, false and JSON numbers are those values, anything quoted is text.
+Free = Annotated[Any, BeforeValidator(_free)]
+FreeMap = Annotated[dict[str, Any], BeforeValidator(_free_map), WithJsonSchema({"type": "object"})]
 
 
 def is_hostname(text: str) -> bool:

@@ -19,6 +19,8 @@ _SIZES["KB"] = 1000.0
 _RATES = {"bit/s": 1.0, "kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9, "Tbit/s": 1e12}
 _PER = {"/s": 1.0, "/m": 1 / 60, "/h": 1 / 3600}
 _SYMBOLS = {">=": "at_least", "<=": "at_most", ">": "above", "<": "below", "!=": "not", "==": "is", "=": "is"}
+_MOST = 1e18  # an exbibyte, 30 billion years: beyond it numbers of a policy are typing errors, and floats lose integers
+_LONGEST = 100 * 365 * 86400.0  # a century: calendars and deadlines overflow on more
 _BUDGET = re.compile(r"([1-9][0-9]*) per (.+)\Z")
 
 
@@ -28,13 +30,20 @@ def _scaled(text: object, table: dict[str, float], what: str, example: str) -> f
     match = re.fullmatch(_NUMBER + r"\s?(\S*)", text) if isinstance(text, str) else None
     if match is None or match[2] not in table:
         bare = match is not None and not match[2]
-        raise ValueError(f"{text!r} has no unit" if bare else f"{text!r} is not {what}: write it like {example}")
-    return float(match[1]) * table[match[2]]
+        wrong = "has no unit" if bare else f"is not {what}"
+        raise ValueError(f"{text!r} {wrong}: write it like {example}")
+    value = float(match[1]) * table[match[2]]
+    if value > _MOST:
+        raise ValueError(f"{text!r} is too much")
+    return value
 
 
 def duration(text: object) -> float:
     """Seconds of `250ms 30s 5m 26h 7d 2w`; ValueError says what is wrong."""
-    return _scaled(text, _DURATIONS, "a duration", "30s, 5m, 26h or 7d")
+    seconds = _scaled(text, _DURATIONS, "a duration", "30s, 5m, 26h or 7d")
+    if seconds > _LONGEST:
+        raise ValueError(f"{text!r} is longer than a century")
+    return seconds
 
 
 def size(text: object) -> float:
@@ -44,8 +53,7 @@ def size(text: object) -> float:
 
 def share(text: object) -> float:
     """0.0 to 1.0 of `80%`."""
-    value = _scaled(text, {"%": 0.01}, "a share", "80%")
-    return value
+    return _scaled(text, {"%": 0.01}, "a share", "80%")
 
 
 def bit_rate(text: object) -> float:
@@ -58,6 +66,8 @@ def budget(text: object) -> Budget:
     match = _BUDGET.match(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"{text!r} is not a budget: write it like 3 per 24h")
+    if len(match[1]) > 9:
+        raise ValueError(f"{text!r} is too much")
     return Budget(count=int(match[1]), seconds=duration(match[2]))
 
 
@@ -95,7 +105,7 @@ def any_quantity(text: str) -> tuple[float, Unit]:
 def bound(text: object, unit: Unit | None, metrics: frozenset[str] = frozenset()) -> Bound:
     """One bound in words or symbols, over a metric of this unit (None: open); `metrics` are names it may refer to."""
     if not isinstance(text, str):
-        raise ValueError("a bound is text, like above 80%")
+        raise ValueError("a bound is text, like above 80%")  # noqa: TRY004  # pydantic translates ValueError alone
     words = text.strip()
     for symbol, word in _SYMBOLS.items():
         if words.startswith(symbol):
@@ -146,7 +156,9 @@ def _plain(relation: Relation, text: str, rest: str, unit: Unit | None) -> Bound
 
 
 _TEXT_SCHEMA = {"type": "string"}
-Duration = Annotated[float, BeforeValidator(duration), WithJsonSchema(_TEXT_SCHEMA | {"examples": ["30s", "5m", "26h"]})]
+Duration = Annotated[
+    float, BeforeValidator(duration), WithJsonSchema(_TEXT_SCHEMA | {"examples": ["30s", "5m", "26h"]})
+]
 Size = Annotated[float, BeforeValidator(size), WithJsonSchema(_TEXT_SCHEMA | {"examples": ["500MB", "10GiB"]})]
 Share = Annotated[float, BeforeValidator(share), WithJsonSchema(_TEXT_SCHEMA | {"examples": ["80%"]})]
 BudgetText = Annotated[Budget, BeforeValidator(budget), WithJsonSchema(_TEXT_SCHEMA | {"examples": ["3 per 24h"]})]
