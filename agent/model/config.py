@@ -8,7 +8,6 @@ from types import MappingProxyType
 from agent.model.backup import Repository
 from agent.model.remedy import Budget
 
-
 GLOBAL_BUDGET = Budget(count=20, seconds=3600)
 
 

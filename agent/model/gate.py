@@ -3,7 +3,7 @@
 import dataclasses
 import enum
 
-from agent.model.remedy import Budget, Limits, Mode, Risk
+from agent.model.remedy import DEFAULT_LIMITS, Budget, Limits, Mode, Risk
 
 
 class Trigger(enum.StrEnum):
@@ -28,7 +28,7 @@ class Request:
     playbook: str = ""
     risk: Risk = Risk.DISRUPTIVE
     mode: Mode = Mode.PROPOSE
-    limits: Limits = Limits()
+    limits: Limits = DEFAULT_LIMITS
     says_all: bool = False  # the whole fleet was asked for by name
 
 

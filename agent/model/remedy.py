@@ -54,6 +54,9 @@ class Limits:
     same_symptom: Budget = Budget(count=3, seconds=14400)
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Remedy:
     """A remedy on one host, expanded and rendered. `variables` are plain JSON values, handed over as data."""
@@ -65,7 +68,7 @@ class Remedy:
     variables: tuple[tuple[str, Any], ...] = ()
     risk: Risk = Risk.DISRUPTIVE
     mode: Mode = Mode.PROPOSE
-    limits: Limits = Limits()
+    limits: Limits = DEFAULT_LIMITS
     timeout_seconds: float = 1800.0
     title: str = ""
     paused_until_us: int | None = None

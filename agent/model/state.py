@@ -3,7 +3,6 @@
 import dataclasses
 import enum
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from agent.model.look import Verdict
@@ -78,7 +77,7 @@ class CheckState:
     """Everything that `step` remembers of one `check@host`."""
 
     key: str
-    instances: Mapping[str, Instance] = MappingProxyType({})
+    instances: Mapping[str, Instance] = dataclasses.field(default_factory=dict)
     parents: tuple[str, ...] = ()  # those that fail now: while there are any, counters are frozen
     silenced: str = ""  # the window that silences it
     unknown_since_us: int | None = None

@@ -1,0 +1,125 @@
+"""The calendar: when something is next due by an interval or a rule, and whether a window is open now."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from agent.model.cadence import At, Cadence, Every
+from agent.model.window import Window
+
+MICROSECONDS = 1_000_000
+_SEARCH_DAYS = 366 * 5  # a rule that does not come up in five years never does
+
+
+def next_due(cadence: Cadence, after_us: int) -> int | None:
+    """The first moment after `after_us` (µs UTC) at which any of the rules is due; None when none ever is."""
+    moments = [moment for rule in cadence if (moment := _next(rule, after_us)) is not None]
+    return min(moments, default=None)
+
+
+def _next(rule: Every | At, after_us: int) -> int | None:
+    if isinstance(rule, Every):
+        step = int(rule.seconds * MICROSECONDS)
+        return (after_us // step + 1) * step
+    if rule.rule == "cron":
+        return _next_cron(rule, after_us)
+    return _next_at(rule, after_us)
+
+
+def _next_cron(rule: At, after_us: int) -> int | None:
+    from cronsim import CronSim
+
+    start = datetime.fromtimestamp(after_us / MICROSECONDS, ZoneInfo(rule.zone))
+    moment = next(CronSim(rule.cron, start), None)
+    return None if moment is None else _micros(moment)
+
+
+def _next_at(rule: At, after_us: int) -> int | None:
+    zone = ZoneInfo(rule.zone)
+    local = datetime.fromtimestamp(after_us / MICROSECONDS, zone)
+    day = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    for _ in range(_SEARCH_DAYS):
+        if _falls_on(rule, day):
+            for hour in range(24) if rule.hour is None else (rule.hour,):
+                moment = _micros(_existing(day.replace(hour=hour, minute=rule.minute), zone))
+                if moment > after_us:
+                    return moment
+        day += timedelta(days=1)
+    return None
+
+
+def _falls_on(rule: At, day: datetime) -> bool:
+    if rule.monthday is not None:
+        return day.day == rule.monthday
+    if rule.weekdays and day.weekday() not in rule.weekdays:
+        return False
+    if rule.nth is None:
+        return True
+    if rule.nth < 0:
+        return (day + timedelta(days=7)).month != day.month
+    return (day.day - 1) // 7 + 1 == rule.nth
+
+
+def _existing(naive: datetime, zone: ZoneInfo) -> datetime:
+    """Local time to a moment: in a gap of summer time its end, in a fold its first passing."""
+    moment = naive.replace(tzinfo=zone)
+    back = moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
+    if back == naive:
+        return moment
+    before = naive.replace(tzinfo=zone, fold=0).utcoffset()
+    after = naive.replace(tzinfo=zone, fold=1).utcoffset()
+    shift = abs((before or timedelta()) - (after or timedelta()))
+    return _gap_end(naive, zone, shift)
+
+
+def _gap_end(naive: datetime, zone: ZoneInfo, shift: timedelta) -> datetime:
+    minutes = int(shift.total_seconds() // 60) + 1
+    moments = [(naive + timedelta(minutes=step)) for step in range(minutes + 1)]
+    for moment in moments:
+        aware = moment.replace(tzinfo=zone)
+        if aware.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == moment:
+            return aware
+    return naive.replace(tzinfo=zone)
+
+
+def _micros(moment: datetime) -> int:
+    return int(moment.timestamp()) * MICROSECONDS
+
+
+def is_open(window: Window, now_us: int) -> bool:
+    """Whether a window is open now: its single span, or one that its rule began."""
+    if window.start_us is not None:
+        return window.start_us <= now_us < (window.end_us or now_us)
+    span = int(window.duration_seconds * MICROSECONDS)
+    begun = next_due(window.every, now_us - span - 1)
+    return begun is not None and begun <= now_us < begun + span
+
+
+def silence(windows: Iterable[Window], service: str, host: str | None, now_us: int) -> str:
+    """The id of the first open window that silences this service's checks on this host, or ""."""
+    for window in windows:
+        if window.service not in {service, ""} or (window.hosts and host not in window.hosts):
+            continue
+        if is_open(window, now_us):
+            return window.item
+    return ""
+
+
+def upcoming(cadence: Cadence, after_us: int, until_us: int, limit: int = 100) -> tuple[int, ...]:
+    """The moments within a span, at most `limit` of them."""
+    found: list[int] = []
+    moment = next_due(cadence, after_us)
+    while moment is not None and moment <= until_us and len(found) < limit:
+        found.append(moment)
+        moment = next_due(cadence, moment)
+    return tuple(found)
+
+
+def shortest_seconds(cadence: Cadence, now_us: int) -> float:
+    """How long at most one has to wait between two moments of the next ten: the beat of a check."""
+    if all(isinstance(rule, Every) for rule in cadence):
+        return min(rule.seconds for rule in cadence if isinstance(rule, Every))
+    moments = upcoming(cadence, now_us, now_us + 400 * 86400 * MICROSECONDS, limit=10)
+    gaps = [(later - earlier) / MICROSECONDS for earlier, later in pairwise(moments)]
+    return max(gaps, default=86400.0)
