@@ -1,0 +1,119 @@
+"""Executions: the record of changes, written before the first packet, changed by compare-and-swap."""
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Select, bindparam, select
+from sqlalchemy.exc import IntegrityError
+
+from agent.errors import ConflictError
+from agent.model.execution import OPEN_STATES, Execution, ExecutionKind, ExecutionState
+from agent.store.canonical import clean, dumps, loads
+from agent.store.ids import is_ulid
+from agent.store.tables import executions
+from agent.store.tx import Reader, Tx, reading
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(Execution))
+_NUMBER = re.compile(r"([A-Za-z]+)0*([0-9]{1,12})\Z")
+_INSERT = sqlalchemy.insert(executions)
+_UPDATE = (
+    sqlalchemy.update(executions)
+    .where(executions.c.id == bindparam("at_id"), executions.c.revision == bindparam("expected"))
+    .values({name: bindparam(name) for name in _FIELDS if name != "id"})
+)
+_NEWEST = select(executions).order_by(executions.c.intent_at_us.desc(), executions.c.number.desc())
+_OLDEST = select(executions).order_by(executions.c.intent_at_us, executions.c.number)
+
+
+def idempotency_key(execution: Execution) -> str | None:
+    """What makes a remedy's attempt unique: filed once, whoever files it. None for work that may be repeated."""
+    if execution.kind is not ExecutionKind.REMEDY:
+        return None
+    parts = (execution.correlation_id, execution.episode, execution.item, execution.attempt, execution.host)
+    return hashlib.sha256(dumps(parts).encode("ascii")).hexdigest()
+
+
+def insert(tx: Tx, execution: Execution) -> None:
+    """File an intent; ConflictError when this very attempt has been filed before."""
+    try:
+        tx.connection.execute(_INSERT, {**_row(execution), "idempotency_key": idempotency_key(execution)})
+    except IntegrityError as error:
+        why = f"{execution.item}: attempt {execution.attempt} of episode {execution.episode} has been filed before"
+        raise ConflictError(why, hint="it is not run again; see: watchkeeper incident list") from error
+
+
+def update(tx: Tx, execution: Execution) -> None:
+    """Store the next revision of an execution; ConflictError when the stored one is not the revision before it."""
+    values = {**_row(execution), "at_id": execution.id, "expected": execution.revision - 1}
+    if tx.connection.execute(_UPDATE, values).rowcount != 1:
+        why = f"{execution.number}: somebody changed it first (expected revision {execution.revision - 1})"
+        raise ConflictError(why, hint="read it again")
+
+
+def get(reader: Reader, id_or_number: str) -> Execution | None:
+    """One execution by its id or its number (zeros may be left out)."""
+    if is_ulid(id_or_number.upper()):
+        found = _all(reader, select(executions).where(executions.c.id == id_or_number.upper()))
+    elif match := _NUMBER.match(id_or_number):
+        number = f"{match[1].upper()}{int(match[2]):07d}"
+        found = _all(reader, select(executions).where(executions.c.number == number))
+    else:
+        found = []
+    return found[0] if found else None
+
+
+def open_ones(reader: Reader) -> list[Execution]:
+    """Those whose end is not recorded (intent, dispatched), the oldest first."""
+    return _all(reader, _OLDEST.where(executions.c.state.in_(sorted(OPEN_STATES))))
+
+
+def uncertain(reader: Reader) -> list[Execution]:
+    """Those of which nobody can say how they ended, the oldest first."""
+    return _all(reader, _OLDEST.where(executions.c.state == str(ExecutionState.UNCERTAIN)))
+
+
+def listing(  # noqa: PLR0913 - each is one column to narrow by
+    reader: Reader,
+    *,
+    kind: ExecutionKind | None = None,
+    correlation_id: str | None = None,
+    since_us: int | None = None,
+    host: str | None = None,
+    item: str | None = None,
+    limit: int | None = None,
+) -> list[Execution]:
+    """Executions, the newest intent first."""
+    query = _NEWEST.limit(limit)
+    if since_us is not None:
+        query = query.where(executions.c.intent_at_us >= since_us)
+    for column, wanted in (("kind", kind), ("correlation_id", correlation_id), ("host", host), ("item", item)):
+        if wanted is not None:
+            query = query.where(executions.c[column] == str(wanted))
+    return _all(reader, query)
+
+
+def _all(reader: Reader, query: Select[Any]) -> list[Execution]:
+    return [_execution(row) for row in reading(reader).execute(query).mappings()]
+
+
+def _row(execution: Execution) -> dict[str, Any]:
+    row = {name: getattr(execution, name) for name in _FIELDS}
+    row["args"] = dumps(execution.args)
+    row["detail"] = dumps(execution.detail)
+    return {name: clean(str(value)) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _execution(row: Mapping[Any, Any]) -> Execution:
+    values = {name: row[name] for name in _FIELDS}
+    values.update(
+        kind=ExecutionKind(row["kind"]),
+        state=ExecutionState(row["state"]),
+        args=loads(row["args"]),
+        detail=loads(row["detail"]),
+        verified=None if row["verified"] is None else bool(row["verified"]),
+    )
+    return Execution(**values)

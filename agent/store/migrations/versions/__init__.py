@@ -1,0 +1,1 @@
+"""Revisions: never edited after a release; yesterday's code must run on today's schema."""
