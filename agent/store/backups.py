@@ -1,0 +1,85 @@
+"""Saved points and the drills that proved them."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Select, bindparam, select
+from sqlalchemy.dialects.sqlite import insert
+
+from agent.model.backup import Point, Proof
+from agent.store.canonical import clean, dumps, loads
+from agent.store.tables import points as points_table
+from agent.store.tables import proofs as proofs_table
+from agent.store.tx import Reader, Tx, reading
+
+# An adopted job may be collected twice; the second time changes nothing.
+_ADD_POINT = insert(points_table).on_conflict_do_nothing(index_elements=[points_table.c.exec_id])
+_ADD_PROOF = insert(proofs_table).on_conflict_do_nothing(index_elements=[proofs_table.c.exec_id])
+_POINTS = (
+    select(points_table)
+    .where(points_table.c.key == bindparam("at_key"))
+    .order_by(points_table.c.at_us.desc(), points_table.c.seq.desc())
+)
+_GOOD_POINTS = _POINTS.where(points_table.c.partial == 0)
+_PROOFS = (
+    select(proofs_table)
+    .where(proofs_table.c.key == bindparam("at_key"))
+    .order_by(proofs_table.c.at_us.desc(), proofs_table.c.seq.desc())
+)
+_PASSED_PROOFS = _PROOFS.where(proofs_table.c.passed == 1)
+
+
+def add_point(tx: Tx, point: Point) -> bool:
+    """Keep a saved point; False when its execution has left one already."""
+    row = {**dataclasses.asdict(point), "partial": int(point.partial)}
+    return tx.connection.execute(_ADD_POINT, row).rowcount == 1
+
+
+def add_proof(tx: Tx, proof: Proof) -> bool:
+    """Keep a drill's finding; False when its execution has left one already."""
+    faults = dumps([clean(fault) for fault in proof.faults])
+    row = {**dataclasses.asdict(proof), "passed": int(proof.passed), "faults": faults}
+    return tx.connection.execute(_ADD_PROOF, row).rowcount == 1
+
+
+def points(reader: Reader, key: str, limit: int | None = None) -> list[Point]:
+    """The saved points of a backup, the newest first."""
+    return [_point(row) for row in reading(reader).execute(_POINTS.limit(limit), {"at_key": key}).mappings()]
+
+
+def last_point(reader: Reader, key: str) -> Point | None:
+    """The newest point, whole or partial."""
+    return next(iter(points(reader, key, 1)), None)
+
+
+def last_good_point(reader: Reader, key: str) -> Point | None:
+    """The newest point that lacks nothing."""
+    row = _first(reader, _GOOD_POINTS, key)
+    return None if row is None else _point(row)
+
+
+def last_proof(reader: Reader, key: str) -> Proof | None:
+    """The newest drill, passed or not."""
+    row = _first(reader, _PROOFS, key)
+    return None if row is None else _proof(row)
+
+
+def last_passed_proof(reader: Reader, key: str) -> Proof | None:
+    """The newest drill that passed."""
+    row = _first(reader, _PASSED_PROOFS, key)
+    return None if row is None else _proof(row)
+
+
+def _first(reader: Reader, query: Select[Any], key: str) -> Mapping[Any, Any] | None:
+    return reading(reader).execute(query.limit(1), {"at_key": key}).mappings().one_or_none()
+
+
+def _point(row: Mapping[Any, Any]) -> Point:
+    values = {field.name: row[field.name] for field in dataclasses.fields(Point)}
+    return Point(**{**values, "partial": bool(row["partial"])})
+
+
+def _proof(row: Mapping[Any, Any]) -> Proof:
+    values = {field.name: row[field.name] for field in dataclasses.fields(Proof)}
+    return Proof(**{**values, "passed": bool(row["passed"]), "faults": tuple(loads(row["faults"]))})

@@ -1,0 +1,26 @@
+"""When each item last ran, so that a restart neither repeats nor forgets what the calendar asks for."""
+
+from sqlalchemy import bindparam, delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from agent.store.tables import dues
+from agent.store.tx import Reader, Tx, reading
+
+_MARK = insert(dues)
+_MARK = _MARK.on_conflict_do_update(index_elements=[dues.c.key], set_={"at_us": _MARK.excluded.at_us})
+_FORGET = delete(dues).where(dues.c.key == bindparam("at_key"))
+
+
+def mark(tx: Tx, key: str, at_us: int) -> None:
+    """Note that an item ran."""
+    tx.connection.execute(_MARK, {"key": key, "at_us": at_us})
+
+
+def last_runs(reader: Reader) -> dict[str, int]:
+    """When each item last ran, µs UTC, by key."""
+    return {row.key: row.at_us for row in reading(reader).execute(select(dues))}
+
+
+def forget(tx: Tx, key: str) -> None:
+    """Drop an item that no policy names any more."""
+    tx.connection.execute(_FORGET, {"at_key": key})
