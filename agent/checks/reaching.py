@@ -1,0 +1,95 @@
+"""Connections of the agent's own probes: opened, closed, and their failures in plain words."""
+
+import asyncio
+import contextlib
+import errno
+import functools
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NoReturn
+
+from agent.checks.reading import one_line
+from agent.errors import AgentError, InputError, TransportError
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+_WORDS = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection reset by the other side",
+    errno.EPIPE: "connection closed by the other side",
+    errno.EHOSTUNREACH: "no route to the host",
+    errno.ETIMEDOUT: "no answer",
+}
+# The agent's own trouble says nothing of the other side: out of descriptors, buffers, ports, or without any network.
+_OURS = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EADDRNOTAVAIL,
+        errno.ENETUNREACH,
+        errno.EACCES,
+        errno.EPERM,
+    }
+)
+_NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+
+
+@contextlib.asynccontextmanager
+async def opened(host: str, port: int, context: ssl.SSLContext | None = None) -> AsyncIterator[Streams]:
+    """A connection, closed at the end; whatever the other side does wrong meanwhile is a TransportError in plain words."""
+    writer: asyncio.StreamWriter | None = None
+    try:
+        server_name = host if context else None
+        reader, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=server_name)
+        yield reader, writer
+    except TimeoutError:
+        raise  # the deadline's, or the kernel's: the caller says after how long
+    except (OSError, UnicodeError) as error:
+        translate(error, host)
+    finally:
+        if writer is not None and context is not None:
+            writer.transport.abort()  # waiting for the peer's close_notify would keep the socket for half a minute
+        elif writer is not None:
+            writer.close()
+
+
+def translate(error: OSError | UnicodeError, host: str) -> NoReturn:
+    """Raise what a failure of the network means: the other side's as TransportError, our own as AgentError."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        raise TransportError(f"certificate not trusted: {one_line(error.verify_message)}") from error
+    if isinstance(error, ssl.SSLError):
+        raise TransportError(f"TLS failed: {one_line(error.reason or str(error))}") from error
+    if isinstance(error, UnicodeError) or (isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_NAME):
+        raise TransportError(f"no such name: {one_line(host)}") from error
+    if isinstance(error, socket.gaierror):
+        hint = f"try on this machine: getent hosts {host}"
+        raise AgentError(f"the agent cannot look up {one_line(host)}: {error.strerror}", hint=hint) from error
+    if error.errno in _OURS:
+        raise AgentError(f"the agent cannot open a connection: {error.strerror}", hint="watchkeeper doctor") from error
+    words = _WORDS.get(error.errno or 0) or error.strerror or str(error)
+    raise TransportError(one_line(words)) from error
+
+
+def trusting(authorities: str | None) -> ssl.SSLContext:
+    """The TLS settings that trust these authorities (a file; None: the system's), built once per state of that file."""
+    path = authorities or ssl.get_default_verify_paths().cafile
+    try:
+        changed = Path(path).stat().st_mtime_ns if path else 0
+    except OSError as error:
+        if authorities is None:
+            return _context(None, 0)
+        raise InputError(f"ca: {authorities}: {error.strerror}", hint=f"ls -l {authorities}") from error
+    return _context(authorities, changed)
+
+
+@functools.lru_cache(maxsize=64)  # reading the authorities costs about 25 ms, too much for every look
+def _context(authorities: str | None, _changed_ns: int) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+    except (ssl.SSLError, OSError) as error:
+        raise InputError(f"ca: {authorities} holds no certificates in PEM form", hint=f"file {authorities}") from error
+    context.set_alpn_protocols(["http/1.1"])
+    return context
