@@ -92,7 +92,8 @@ def launch(run_dir: Path, packet: Packet, clock: Clock) -> Shim:
     memories = {name: _memory(name, content) for name, content in packet.secret_files.items()}
     ready, tell = os.pipe()
     try:
-        with (run_dir / keeper.STDERR).open("ab") as errors:
+        errors = os.open(run_dir / keeper.STDERR, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with os.fdopen(errors, "ab"):
             starter = subprocess.Popen(
                 [sys.executable, "-I", "-m", "agent.transports.shim", str(run_dir.resolve()), str(tell)]
                 + [f"{name}={number}" for name, number in memories.items()],

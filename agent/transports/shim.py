@@ -180,7 +180,7 @@ class Shim:
             _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             for number, end in enumerate((os.open(os.devnull, os.O_RDONLY), streams[0].sink, streams[1].sink)):
                 os.dup2(end, number)
-            for number in (signal.SIGCHLD, signal.SIGTERM, *_DEAF):
+            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGXFSZ, *_DEAF):  # Python ignores XFSZ itself
                 signal.signal(number, signal.SIG_DFL)
             os.chdir(str(self._packet["cwd"]))
             os.execve(argv[0], argv, env)  # noqa: S606  # the very point; no shell
