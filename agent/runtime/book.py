@@ -1,0 +1,109 @@
+"""The book: the standing order in force, and every check's state in memory, kept true to the store."""
+
+from collections.abc import Mapping
+
+from agent.errors import WatchkeeperError
+from agent.model.check import Rules
+from agent.model.policy import PolicySet
+from agent.model.state import CheckState, from_document
+from agent.store import journal, states
+from agent.store.engine import Store
+
+
+class Book:
+    """One process's view: policies by one assignment, states by compare-and-swap, others' writes by re-reading."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._policies: PolicySet | None = None
+        self._states: dict[str, CheckState] = {}
+        self._revisions: dict[str, int] = {}
+        self._children: Mapping[str, tuple[str, ...]] = {}
+        self._head = 0
+        self._version = -1
+        self.generation = 0
+
+    @property
+    def policies(self) -> PolicySet:
+        """The set in force."""
+        if self._policies is None:
+            raise WatchkeeperError("no policies are in force yet")
+        return self._policies
+
+    @property
+    def has_policies(self) -> bool:
+        """Whether any set is in force."""
+        return self._policies is not None
+
+    def adopt(self, policies: PolicySet, generation: int) -> None:
+        """Put a set in force: one assignment."""
+        children: dict[str, list[str]] = {}
+        for check in policies.checks.values():
+            for parent in check.rules.needs:
+                children.setdefault(parent, []).append(check.key)
+        self._children = {parent: tuple(keys) for parent, keys in children.items()}
+        self._policies = policies
+        self.generation = generation
+
+    def children(self, key: str) -> tuple[str, ...]:
+        """The checks that need this one."""
+        return self._children.get(key, ())
+
+    def rules(self, key: str) -> Rules | None:
+        """The rules of a check in force, None when it is not (any more)."""
+        check = self.policies.checks.get(key)
+        return check.rules if check else None
+
+    def state(self, key: str) -> CheckState:
+        """The state of a check; a fresh one before its first result."""
+        return self._states.get(key) or CheckState(key=key)
+
+    def states(self) -> Mapping[str, CheckState]:
+        """All states in memory."""
+        return self._states
+
+    def revision(self, key: str) -> int:
+        """The revision to name when a state is saved; 0 before the first."""
+        return self._revisions.get(key, 0)
+
+    def keep(self, state: CheckState, revision: int) -> None:
+        """Remember what was saved."""
+        self._states[state.key] = state
+        self._revisions[state.key] = revision
+
+    def drop(self, key: str) -> None:
+        """Forget a check that is no longer in force."""
+        self._states.pop(key, None)
+        self._revisions.pop(key, None)
+
+    def failing_parents(self, key: str) -> tuple[str, ...]:
+        """Which of a check's parents fail now."""
+        rules = self.rules(key)
+        return tuple(parent for parent in rules.needs if self.state(parent).is_failing) if rules else ()
+
+    def read(self) -> None:
+        """Read all states."""
+        with self._store.read() as reader:
+            self._head = journal.head(reader).seq
+            for saved in states.load_all(reader).values():
+                self.keep(from_document(saved.document), saved.revision)
+
+    def refresh(self) -> tuple[str, ...]:
+        """Read what other processes have written since; the keys that changed."""
+        version = self._store.data_version()
+        if version == self._version:
+            return ()
+        self._version = version
+        return self.reread()
+
+    def reread(self) -> tuple[str, ...]:
+        """Read what changed in the store since the last time; the keys whose state is another now."""
+        changed: list[str] = []
+        with self._store.read() as reader:
+            head = journal.head(reader).seq
+            for key, saved in states.changed_since(reader, self._head).items():
+                if saved.revision > self.revision(key):
+                    self.keep(from_document(saved.document), saved.revision)
+                    changed.append(key)
+        self._head = head
+        return tuple(changed)
