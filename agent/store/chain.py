@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from agent.errors import StoreError
 from agent.model.journal import GENESIS
 from agent.store.canonical import dumps
+from agent.store.folder import DATABASE_NAME
 
-FILE_NAME = "watchkeeper.sqlite"
 TRIGGERS = {
     "journal_no_update": """CREATE TRIGGER journal_no_update BEFORE UPDATE ON journal
         BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
@@ -53,7 +53,7 @@ def verify(place: Path, *, expected: Head | None = None) -> Verification:
     A chain alone cannot show that lines were cut off at its end or that all of it was written anew: hand in a head
     noted earlier, elsewhere, as `expected`.
     """
-    path = place / FILE_NAME if place.is_dir() else place
+    path = place / DATABASE_NAME if place.is_dir() else place
     if not path.is_file():
         raise StoreError(f"{path}: there is no database", hint="see `state` in config.yaml")
     connection = _open_read_only(path)

@@ -12,11 +12,11 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from agent.clock import Clock
 from agent.errors import StoreError
+from agent.store import folder as state_folder
 from agent.store import migrations, schema
 from agent.store.faults import FATAL, errorname, translate, translated
 from agent.store.tx import Failpoint, Tx
 
-FILE_NAME = "watchkeeper.sqlite"
 BUSY_SECONDS = 30.0  # a sibling's transaction lasts milliseconds; a backup tool copying the file, seconds
 
 
@@ -57,29 +57,42 @@ class Store:
         failpoint: Failpoint = _nothing,
         busy_seconds: float = BUSY_SECONDS,
     ) -> "Store":
-        """The store in `folder`, checked. With `migrate`, made or brought to today's schema first.
+        """The store in `folder`, checked. With `migrate`, made or brought to today's schema and read through first.
 
         StoreError when the database is missing, damaged, of a newer program, or not migrated yet.
         """
-        path = schema.prepare(folder, FILE_NAME, create=migrate)
+        path = state_folder.database(folder, create=migrate)
         with translated(path):
             store = cls(path, clock, failpoint=failpoint, busy_seconds=busy_seconds)
             try:
                 store._check(migrate=migrate)
+                if migrate:
+                    store.quick_check()
             except BaseException:
                 store.close()
                 raise
         return store
 
     def _check(self, *, migrate: bool) -> None:
-        with self.read() as connection:
-            verdict = schema.standing(connection)
+        verdict = self._standing()
         if verdict is schema.Standing.BEHIND and migrate:
+            self._keep_log()
             with self.write() as tx:
                 migrations.upgrade(tx.connection)
-            with self.read() as connection:
-                verdict = schema.standing(connection)
+            verdict = self._standing()
         schema.require_current(verdict, self.path)
+        self._keep_log()
+
+    def _standing(self) -> schema.Standing:
+        with self.read() as connection:
+            return schema.standing(connection)
+
+    def _keep_log(self) -> None:
+        """Write-ahead logging is a property of the file; a restored copy may have lost it."""
+        self._raw().execute("PRAGMA journal_mode = WAL")
+
+    def quick_check(self) -> None:
+        """StoreError unless SQLite finds the file whole; reads all of it."""
         with self.read() as connection:
             schema.quick_check(connection, self.path)
 
@@ -151,7 +164,6 @@ def _connector(path: Path, busy_seconds: float) -> Callable[[], sqlite3.Connecti
         # isolation_level None: the module begins nothing by itself; our `begin` event does, explicitly.
         connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
         for pragma in (
-            "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
             "cell_size_check = ON",

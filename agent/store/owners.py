@@ -10,11 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert
 
 from agent.clock import Clock
-from agent.errors import OwnedError, StoreError
+from agent.errors import OwnedError
+from agent.store.folder import LOCK_NAME, make_private, unusable
 from agent.store.tables import owners
 from agent.store.tx import Reader, Tx, reading
-
-LOCK_NAME = "daemon.lock"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,12 +50,12 @@ _UPSERT = _UPSERT.on_conflict_do_update(
 
 def claim(folder: Path, clock: Clock) -> Claim:
     """Take the folder for this process, before the database is opened; OwnedError when another daemon has it."""
+    make_private(folder)
     path = folder / LOCK_NAME
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}", hint=f"run as the owner, or see: ls -la {folder}") from error
+        raise unusable(path, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

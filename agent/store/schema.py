@@ -1,8 +1,6 @@
 """Whether a database is ours, whole, and of a schema that this program can work on."""
 
 import enum
-import os
-import stat
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -18,30 +16,6 @@ class Standing(enum.Enum):
     BEHIND = "behind"  # empty or older: migrate
     AHEAD = "ahead"  # made by a later program, and this one cannot work on it any more
     FOREIGN = "foreign"  # another program's database
-
-
-def prepare(folder: Path, name: str, *, create: bool) -> Path:
-    """The path of the database in its folder; with `create` both exist afterwards, private to their owner."""
-    path = folder / name
-    try:
-        if create:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _keep_private(folder, path)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-        elif not path.is_file():
-            raise StoreError(f"{path}: there is no database yet", hint="it is made by: watchkeeper run")
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}", hint=f"run as the owner, or see: ls -la {folder}") from error
-    return path
-
-
-def _keep_private(folder: Path, path: Path) -> None:
-    """Take away the rights of others, in a folder that is plainly ours; refuse one that others can write to."""
-    others = stat.S_IMODE(folder.stat().st_mode) & 0o077
-    if others and (path.exists() or not any(folder.iterdir())):
-        folder.chmod(0o700)
-    elif others & 0o022:
-        raise StoreError(f"{folder}: others can write to this folder", hint=f"chmod 700 {folder}")
 
 
 def standing(connection: Connection) -> Standing:
@@ -66,7 +40,9 @@ def require_current(verdict: Standing, path: Path) -> None:
         case Standing.CURRENT:
             return
         case Standing.BEHIND:
-            raise StoreError(f"{path}: the schema is older than this program", hint="migrate it by: watchkeeper run")
+            raise StoreError(
+                f"{path}: the schema is missing or older than this program", hint="migrate it by: watchkeeper run"
+            )
         case Standing.AHEAD:
             raise StoreError(
                 f"{path}: the schema was made by a later version of this program",
