@@ -47,11 +47,11 @@ def _pattern_each(patterns: tuple[str, ...]) -> tuple[str, ...]:
 class DiskOptions(ClosedModel):
     """Which file systems: the one that holds `path`, or those whose mount points `match`."""
 
-    path: Text | None = Field(None, description="The file system that holds this path")
+    path: Text | None = Field(default=None, description="The file system that holds this path")
     match: Annotated[Texts, AfterValidator(_pattern_each)] = Field(
-        (), description="all, or patterns (RE2) of mount points; one instance each"
+        default=(), description="all, or patterns (RE2) of mount points; one instance each"
     )
-    ignore: Texts = Field((), description="File system types to leave out of match, such as tmpfs")
+    ignore: Texts = Field(default=(), description="File system types to leave out of match, such as tmpfs")
 
     @field_validator("path")
     @classmethod

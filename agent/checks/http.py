@@ -17,7 +17,7 @@ from agent.checks import Target, check
 from agent.checks.exchange import Answer, Request, fetch, parts
 from agent.checks.reading import Pattern, is_found, one_line, plain, spell_bytes, spell_seconds
 from agent.clock import NANOSECONDS, Deadline
-from agent.closed import ClosedModel, Integer, Text
+from agent.closed import ClosedModel, FreeMap, Integer, Text
 from agent.errors import TransportError
 from agent.model.check import RunFrom
 from agent.model.look import Look, Unit, Verdict
@@ -41,13 +41,13 @@ Statuses = Annotated[
 class Expected(ClosedModel):
     """What a good answer is like; everything that is written must hold."""
 
-    status: Statuses = Field((), description="One of these; left out: 200 to 299")
-    body: Pattern | None = Field(None, description="Pattern (RE2) found in the body")
-    not_body: Pattern | None = Field(None, description="Pattern (RE2) not found in the body")
-    json_body: dict[Text, Any] = Field(
-        {}, alias="json", description="The body is a JSON object that contains all of this"
+    status: Statuses = Field(default=(), description="One of these; left out: 200 to 299")
+    body: Pattern | None = Field(default=None, description="Pattern (RE2) found in the body")
+    not_body: Pattern | None = Field(default=None, description="Pattern (RE2) not found in the body")
+    json_body: FreeMap = Field(
+        default={}, alias="json", description="The body is a JSON object that contains all of this"
     )
-    header: dict[Text, Pattern] = Field({}, description="Header: pattern (RE2) found in its value")
+    header: dict[Text, Pattern] = Field(default={}, description="Header: pattern (RE2) found in its value")
 
     @field_validator("status")
     @classmethod
@@ -66,12 +66,12 @@ class HttpOptions(ClosedModel):
     """What to ask, and what to expect."""
 
     url: Text = Field(description="What to ask for: http:// or https://")
-    method: Text = Field("GET", description="The method of the request")
-    headers: dict[Text, Text] = Field({}, description="Headers to send along")
-    body: Text = Field("", description="Text to send along")
+    method: Text = Field(default="GET", description="The method of the request")
+    headers: dict[Text, Text] = Field(default={}, description="Headers to send along")
+    body: Text = Field(default="", description="Text to send along")
     expect: Expected = Field(default_factory=Expected, description="What a good answer is like")
-    redirects: Integer = Field(5, description="Redirects to follow at most; 0: none, a redirect is the answer")
-    ca: Text | None = Field(None, description="File of the authorities to trust (PEM); left out: the system's")
+    redirects: Integer = Field(default=5, description="Redirects to follow at most; 0: none, a redirect is the answer")
+    ca: Text | None = Field(default=None, description="File of the authorities to trust (PEM); left out: the system's")
 
     @field_validator("url")
     @classmethod

@@ -42,11 +42,11 @@ def _is_common(pattern: str) -> str:
 class ProcessOptions(ClosedModel):
     """Which processes."""
 
-    name: Text | None = Field(None, description="Name of the program, as ps -o comm shows it")
+    name: Text | None = Field(default=None, description="Name of the program, as ps -o comm shows it")
     pattern: Annotated[Pattern, AfterValidator(_is_common)] | None = Field(
-        None, description="Pattern (what RE2 and grep -E have in common) found in the command line"
+        default=None, description="Pattern (what RE2 and grep -E have in common) found in the command line"
     )
-    user: Text | None = Field(None, description="Only processes of this user")
+    user: Text | None = Field(default=None, description="Only processes of this user")
 
     @field_validator("name")
     @classmethod

@@ -25,9 +25,9 @@ class TcpOptions(ClosedModel):
     """Where to connect, what to say, what to hear."""
 
     port: Port = Field(description="The port to connect to")
-    host: Text | None = Field(None, description="Name or address to connect to; left out: the check's host")
-    send: Text | None = Field(None, description="Text to send once connected")
-    expect: Pattern | None = Field(None, description="Pattern (RE2) that the answer must contain")
+    host: Text | None = Field(default=None, description="Name or address to connect to; left out: the check's host")
+    send: Text | None = Field(default=None, description="Text to send once connected")
+    expect: Pattern | None = Field(default=None, description="Pattern (RE2) that the answer must contain")
 
     @field_validator("host")
     @classmethod
