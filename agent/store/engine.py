@@ -89,7 +89,12 @@ class Store:
 
     def _keep_log(self) -> None:
         """Write-ahead logging is a property of the file; a restored copy may have lost it."""
-        self._raw().execute("PRAGMA journal_mode = WAL")
+        mode = self._raw().execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise StoreError(
+                f"{self.path}: this file system cannot share memory between processes (journal mode {mode})",
+                hint=f"put the state on a local disk: `state` in config.yaml; see: findmnt -T {self.path.parent}",
+            )
 
     def quick_check(self) -> None:
         """StoreError unless SQLite finds the file whole; reads all of it."""

@@ -25,6 +25,7 @@ _UPDATE = (
     .where(executions.c.id == bindparam("at_id"), executions.c.revision == bindparam("expected"))
     .values({name: bindparam(name) for name in _FIELDS if name != "id"})
 )
+_FREE = sqlalchemy.update(executions).where(executions.c.id == bindparam("at_id")).values(idempotency_key=None)
 _NEWEST = select(executions).order_by(executions.c.intent_at_us.desc(), executions.c.number.desc())
 _OLDEST = select(executions).order_by(executions.c.intent_at_us, executions.c.number)
 
@@ -49,6 +50,8 @@ def insert(tx: Tx, execution: Execution) -> None:
 def update(tx: Tx, execution: Execution) -> None:
     """Store the next revision of an execution; ConflictError when the stored one is not the revision before it."""
     values = {**_row(execution), "at_id": execution.id, "expected": execution.revision - 1}
+    if execution.state is ExecutionState.CANCELLED:  # it never began: the same attempt may be filed again
+        tx.connection.execute(_FREE, {"at_id": execution.id})
     if tx.connection.execute(_UPDATE, values).rowcount != 1:
         why = f"{execution.number}: somebody changed it first (expected revision {execution.revision - 1})"
         raise ConflictError(why, hint="read it again")
