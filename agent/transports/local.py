@@ -6,17 +6,17 @@ import os
 import selectors
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
 from agent.clock import Deadline
 from agent.errors import ToolError
 from agent.model.look import Section
+from agent.transports.framing import SECTION_LIMIT, TIMED_OUT
 
-TIMED_OUT = 124  # the exit code that timeout(1) made customary
-SECTION_LIMIT = 65_536  # bytes kept of one script's output: evidence, not a log
 _CHUNK = 65_536
+_LINE_LIMIT = 1_048_576  # bytes of one line; a longer one is no line
 _REAP_SECONDS = 2.0  # SIGKILL works at once, except on a process that hangs inside the kernel (a dead NFS mount)
 _SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PLAIN = {"PATH": _SEARCH, "LC_ALL": "C", "HOME": "/"}  # what a probe's script may expect of its surroundings
@@ -50,10 +50,38 @@ def run(
     It gets a session of its own; whatever it leaves behind in there is killed when it ends. `env` replaces the
     whole environment; None hands down ours. ToolError when it cannot be started.
     """
+    child = _start(argv, subprocess.PIPE if stdin else subprocess.DEVNULL, env, cwd)
+    with _Conversation(child, stdin, limit_bytes) as conversation:
+        conversation.hold(deadline)
+    return conversation.outcome()
+
+
+def stream(
+    argv: Sequence[str],
+    *,
+    deadline: Deadline,
+    hear: Callable[[str], bool],
+    complain: Callable[[str], bool],
+    env: Mapping[str, str] | None = None,
+    grace_seconds: float = 10.0,
+) -> Completed:
+    """Run a program and hand over each line of its stdout to `hear` and of its stderr to `complain`, keeping none.
+
+    At the deadline, or when one of them returns False, it is interrupted (SIGINT) and may tidy up for
+    `grace_seconds` before it is killed; the exit code then is its own, unless the deadline was the reason.
+    """
+    child = _start(argv, subprocess.DEVNULL, env, None)
+    with _Lines(child, hear, complain) as conversation:
+        conversation.hold(deadline)
+        conversation.wind_down(Deadline.after(deadline.clock, grace_seconds))
+    return conversation.outcome()
+
+
+def _start(argv: Sequence[str], stdin: int, env: Mapping[str, str] | None, cwd: Path | None) -> subprocess.Popen[bytes]:
     try:
-        child = subprocess.Popen(
+        return subprocess.Popen(
             argv,
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=env,
@@ -63,9 +91,6 @@ def run(
     except OSError as error:
         hint = f"install {argv[0]}, or check PATH" if isinstance(error, FileNotFoundError) else f"try: ls -l {argv[0]}"
         raise ToolError(f"cannot start {argv[0]}: {error.strerror}", hint=hint) from error
-    with _Conversation(child, stdin, limit_bytes) as conversation:
-        conversation.hold(deadline)
-    return conversation.outcome()
 
 
 def run_batch(scripts: Sequence[tuple[str, float]], deadline: Deadline) -> list[Section]:
@@ -188,3 +213,43 @@ class _Conversation:
             self._selector.unregister(pipe)
         with contextlib.suppress(BrokenPipeError):
             pipe.close()
+
+
+class _Lines(_Conversation):
+    """One child whose lines are handed over as they come."""
+
+    def __init__(
+        self, child: subprocess.Popen[bytes], hear: Callable[[str], bool], complain: Callable[[str], bool]
+    ) -> None:
+        super().__init__(child, b"", _LINE_LIMIT)
+        self._ears = (hear, complain)
+        self._wants_more = True
+
+    def wind_down(self, deadline: Deadline) -> None:
+        """Interrupt the child if it still runs, give it until the deadline, then hand over what was left unfinished."""
+        if not self._ended:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._child.pid, signal.SIGINT)
+            out_of_time, self._truncated = self._timed_out, False
+            self.hold(deadline)
+            self._timed_out = out_of_time
+        for descriptor in (self._out, self._err):
+            self._tell(descriptor, bytes(self._heard[descriptor]))
+            self._heard[descriptor].clear()
+
+    def _hear(self, descriptor: int) -> bool:
+        more = super()._hear(descriptor)
+        if not more:
+            return False
+        held = self._heard[descriptor]
+        *lines, rest = bytes(held).split(b"\n")
+        self._heard[descriptor] = bytearray(rest)
+        self._left += len(held) - len(rest)
+        for line in lines:
+            self._tell(descriptor, line)
+        return True
+
+    def _tell(self, descriptor: int, line: bytes) -> None:
+        if line and self._wants_more:
+            self._wants_more = self._ears[descriptor == self._err](line.decode(errors="replace"))
+            self._truncated = self._truncated or not self._wants_more
