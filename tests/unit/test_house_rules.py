@@ -21,6 +21,7 @@ MAY_READ = {
     "CREDENTIALS_DIRECTORY",  # where systemd laid the secrets: systemd.exec(5)
 }
 TAKES_ENVIRONMENT = {
+    "agent/inventory/reading.py",  # a dynamic inventory may need what the operator's shell gives it
     "agent/secrets.py",  # the reference `env:NAME` names its variable itself
     "agent/transports/child.py",  # hands the packet's environment to the shim
     "agent/transports/shim.py",  # and the shim to the child
@@ -108,8 +109,8 @@ def test_programs_are_started_in_one_room_only() -> None:
                 return any(name.name in {"subprocess", "pty", "multiprocessing"} for name in node.names)
             case ast.ImportFrom():
                 return node.module in {"subprocess", "pty", "multiprocessing", "asyncio.subprocess"}
-            case ast.Attribute():
-                return node.attr in STARTERS or node.attr.startswith(("execv", "execl", "spawnv", "spawnl", "fork"))
+            case ast.Attribute(value=ast.Name(id="os" | "asyncio"), attr=called):
+                return called in STARTERS or called.startswith(("execv", "execl", "spawnv", "spawnl", "fork"))
         return False
 
     assert not offenders(starts, spared=STARTS_PROGRAMS)
@@ -207,6 +208,12 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
         assert names <= set(pinned), f"{lock} lacks {sorted(names - set(pinned))}: run make lock"
 
 
+def test_the_licence_of_everything_we_load_is_named() -> None:
+    notice = set((TOP / "NOTICE").read_text(encoding="utf-8").split())
+    pinned = re.findall(r"^([a-z0-9-]+)==", (TOP / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
+    assert not set(pinned) - notice
+
+
 def test_no_file_names_a_registry_or_a_machine() -> None:
     registry = re.compile(r"py" + r"pi\.org|python" + r"hosted|npm" + r"js\.(org|com)|(deb|security)\.debian\.org")
     here = {str(TOP), sys.base_prefix} - {"/", "/usr", "/usr/local"}
@@ -219,7 +226,7 @@ def test_what_the_papers_point_at_exists() -> None:
     roots = "|".join(re.escape(folder) for folder in FOLDERS)
     path = re.compile(rf"`((?:{roots})/[\w./-]*\w)/?`|\]\(((?!\w+:|#)[\w./-]+)[^)]*\)")
     lost = []
-    for paper in [TOP / "README.md", *sorted((TOP / "docs").rglob("*.md"))]:
+    for paper in [*TOP.glob("*.md"), *sorted((TOP / "docs").rglob("*.md"))]:
         for from_top, relative in path.findall(paper.read_text(encoding="utf-8")):
             if not ((TOP / from_top) if from_top else (paper.parent / relative)).exists():
                 lost.append(f"{paper.relative_to(TOP)}: {from_top or relative}")
