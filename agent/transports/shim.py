@@ -3,9 +3,9 @@
 `python -m agent.transports.shim RUN_DIR READY_FD [NAME=FD …]`, started by `agent.transports.child.launch`.
 It may run beside the daemon for hours, so it imports little, and nothing of ours: it reads the boot clock itself.
 
-It is a subreaper: whatever its child forks, daemonised or not, stays its descendant. At the deadline and on SIGTERM
-it kills them all until none is left. When the child ends by itself, what it left running is left alone: a playbook
-may have started a service on this machine.
+It is a subreaper: whatever its child forks, daemonised or not, stays its descendant. At the deadline, on SIGTERM, and
+when a signal ended its child, it kills them all until none is left. When the child exits, what it left running is left
+alone: a playbook may have started a service on this machine.
 """
 
 import ctypes
@@ -159,9 +159,10 @@ class Shim:
         self._child = self._start(streams)
         for stream in streams:
             os.close(stream.sink)
-        how, survivors = self._watch(streams, until_ns), 0
-        if how != "exited":
-            survivors = self._kill_all()
+        how = self._watch(streams, until_ns)
+        if how == "exited" and os.WIFSIGNALED(self._status or 0):
+            how = "signalled"
+        survivors = 0 if how == "exited" else self._kill_all()
         for stream in streams:
             stream.finish()
         shutil.rmtree(self._run_dir / SCRATCH, ignore_errors=True)
@@ -241,8 +242,6 @@ class Shim:
 
     def _verdict(self, how: str, survivors: int) -> dict[str, object]:
         code = 255 if self._status is None else os.waitstatus_to_exitcode(self._status)
-        if how == "exited" and code < 0:
-            how = "signalled"
         return {
             "exit_code": code if code >= 0 else 128 - code,
             "how": how,
