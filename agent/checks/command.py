@@ -12,7 +12,7 @@ from typing import ClassVar
 from pydantic import Field, field_validator
 
 from agent.checks import check
-from agent.checks.reading import apart, one_line, plain, split
+from agent.checks.reading import apart, one_line, split, told
 from agent.closed import ClosedModel, Text
 from agent.model.check import RunFrom
 from agent.model.look import Look, Section, Unit, Verdict
@@ -54,17 +54,17 @@ class Command:
         """Exit code first, then what was printed."""
         out, errors = split(section.text)
         said = one_line(out.strip().partition("\n")[0]) or one_line(errors.rpartition("\n")[2])
-        evidence = plain(f"{out}\n{errors}")
+        evidence = f"{out}\n{errors}"
         if section.timed_out:
-            return Look(verdict=Verdict.CRITICAL, summary="the command did not end in time", evidence=evidence)
+            return told(Verdict.CRITICAL, "the command did not end in time", evidence=evidence)
         metrics = {"exit": float(section.exit_code)}
         if (number := _NUMBER.search(out)) is not None:
             metrics["value"] = float(number[0])
         if section.exit_code in _CANNOT:
-            summary = one_line(f"{_CANNOT[section.exit_code]}: {said}")
-            return Look(verdict=Verdict.UNKNOWN, summary=summary, metrics=metrics, evidence=evidence)
+            summary = f"{_CANNOT[section.exit_code]}: {said}"
+            return told(Verdict.UNKNOWN, summary, metrics=metrics, evidence=evidence)
         verdict = Verdict.OK if section.exit_code == 0 else Verdict.CRITICAL
         summary = said or "nothing was printed"
         if verdict is Verdict.CRITICAL:
-            summary = one_line(f"exit {section.exit_code}: {summary}")
-        return Look(verdict=verdict, summary=summary, metrics=metrics, evidence=evidence)
+            summary = f"exit {section.exit_code}: {summary}"
+        return told(verdict, summary, metrics=metrics, evidence=evidence)

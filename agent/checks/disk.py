@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from agent.checks import check
-from agent.checks.reading import compiled, is_found, one_line, plain, spell_bytes
+from agent.checks.reading import compiled, is_found, one_line, spell_bytes, told
 from agent.closed import ClosedModel, Text, Texts
 from agent.model.check import RunFrom
 from agent.model.look import Look, Section, Unit, Verdict
@@ -89,7 +89,7 @@ class Disk:
     def read(section: Section, options: DiskOptions) -> Look:
         """The lines of df."""
         if section.timed_out:
-            return Look(verdict=Verdict.UNKNOWN, summary="df did not end in time: a file system may hang")
+            return told(Verdict.UNKNOWN, "df did not end in time: a file system may hang")
         volumes = [_printed(line) for line in map(_LINE.match, section.text.split("\n")) if line]
         return (
             _looks(volumes, options, section.text)
@@ -136,19 +136,16 @@ def _mounted() -> list[_Volume]:
 
 
 def _one(path: str, verdict: Verdict, summary: str, text: str = "") -> Look:
-    inner = Look(verdict=verdict, summary=one_line(summary))
-    return dataclasses.replace(inner, instances={path: inner}, evidence=plain(text))
+    return told(verdict, summary, instances={path: told(verdict, summary)}, evidence=text)
 
 
 def _named(path: str, volumes: list[_Volume], text: str) -> Look:
     if not volumes and "No such file or directory" in text:
         return _one(path, Verdict.CRITICAL, f"{path}: no such file or directory", text)
     if not volumes:
-        return Look(
-            verdict=Verdict.UNKNOWN, summary=one_line(f"df says nothing of {path}: {text}"), evidence=plain(text)
-        )
+        return told(Verdict.UNKNOWN, f"df says nothing of {path}: {text}", evidence=text)
     inner = _judged(path, volumes[0])
-    return Look(verdict=inner.verdict, summary=inner.summary, instances={path: inner}, evidence=plain(text))
+    return told(inner.verdict, inner.summary, instances={path: inner}, evidence=text)
 
 
 def _looks(volumes: list[_Volume], options: DiskOptions, text: str) -> Look:
@@ -156,12 +153,10 @@ def _looks(volumes: list[_Volume], options: DiskOptions, text: str) -> Look:
     shortest = {volume.device: volume for volume in sorted(meant, key=lambda volume: -len(volume.mount))}
     found = {one_line(volume.mount): _judged(volume.mount, volume) for volume in shortest.values()}
     if not found:
-        summary = one_line(f"no file system matches: {text or ', '.join(options.match)}")
-        return Look(verdict=Verdict.UNKNOWN, summary=summary, evidence=plain(text))
+        summary = f"no file system matches: {text or ', '.join(options.match)}"
+        return told(Verdict.UNKNOWN, summary, evidence=text)
     worst = max(found.values(), key=lambda look: (look.verdict.weight, look.metrics["used"]))
-    return Look(
-        verdict=worst.verdict, summary=worst.summary, instances=dict(sorted(found.items())), evidence=plain(text)
-    )
+    return told(worst.verdict, worst.summary, instances=dict(sorted(found.items())), evidence=text)
 
 
 def _is_meant(volume: _Volume, options: DiskOptions) -> bool:
@@ -175,4 +170,4 @@ def _judged(name: str, volume: _Volume) -> Look:
     part = volume.used / (volume.used + room) if volume.used + room else 0.0
     verdict = Verdict.OK if room > 0 else Verdict.CRITICAL
     summary = f"{one_line(name, 100)}: {part:.0%} used, {spell_bytes(room)} free"
-    return Look(verdict=verdict, summary=summary, metrics={"used": part, "free": room})
+    return told(verdict, summary, metrics={"used": part, "free": room})

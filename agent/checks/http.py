@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
 
 from agent.checks import Target, check
 from agent.checks.exchange import Answer, Request, fetch, parts
-from agent.checks.reading import Pattern, is_found, one_line, plain, spell_bytes, spell_seconds
+from agent.checks.reading import Pattern, is_found, one_line, spell_bytes, spell_seconds, told
 from agent.clock import NANOSECONDS, Deadline
 from agent.closed import ClosedModel, FreeMap, Integer, Text
 from agent.errors import TransportError
@@ -125,9 +125,9 @@ class Http:
             async with asyncio.timeout(patience):
                 answer = await fetch(request, redirects=options.redirects, is_wanted=options.expect.wants)
         except TransportError as error:
-            return Look(verdict=Verdict.CRITICAL, summary=str(error))
+            return told(Verdict.CRITICAL, str(error))
         except TimeoutError:
-            return Look(verdict=Verdict.CRITICAL, summary=f"no answer within {patience:.3g} s")
+            return told(Verdict.CRITICAL, f"no answer within {patience:.3g} s")
         return _judged(answer, options.expect, (deadline.clock.boottime() - begun) / NANOSECONDS)
 
 
@@ -136,10 +136,10 @@ def _judged(answer: Answer, expect: Expected, took: float) -> Look:
     status = f"{answer.status} {answer.reason}".strip()
     text = answer.body.decode("utf-8", "replace")
     if problems := list(_problems(answer, expect, text)):
-        evidence = f"{status}\n{plain(text, _EXCERPT)}"
-        return Look(verdict=Verdict.CRITICAL, summary=one_line("; ".join(problems)), metrics=metrics, evidence=evidence)
+        evidence = f"{status}\n{text[:_EXCERPT]}"
+        return told(Verdict.CRITICAL, "; ".join(problems), metrics=metrics, evidence=evidence)
     size = f"{'more than ' if answer.is_cut else ''}{spell_bytes(len(answer.body))}"
-    return Look(verdict=Verdict.OK, summary=f"{status}, {size} in {spell_seconds(took)}", metrics=metrics)
+    return told(Verdict.OK, f"{status}, {size} in {spell_seconds(took)}", metrics=metrics)
 
 
 def _problems(answer: Answer, expect: Expected, text: str) -> Iterator[str]:

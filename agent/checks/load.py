@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from agent.checks import check
-from agent.checks.reading import one_line, plain
+from agent.checks.reading import told
 from agent.closed import ClosedModel
 from agent.model.check import RunFrom
 from agent.model.look import Look, Section, Unit, Verdict
@@ -45,8 +45,8 @@ class Load:
                 return _judged((float(printed[1]), float(printed[2]), float(printed[3])), int(printed[4]))
         except ValueError:
             pass  # dots in the wrong places: told below
-        summary = f"no load figures: {one_line(section.text) or 'nothing was printed'}"
-        return Look(verdict=Verdict.UNKNOWN, summary=summary, evidence=plain(section.text))
+        summary = f"no load figures: {section.text or 'nothing was printed'}"
+        return told(Verdict.UNKNOWN, summary, evidence=section.text)
 
     @staticmethod
     def look(_options: LoadOptions) -> Look:
@@ -59,4 +59,4 @@ class Load:
 def _judged(averages: tuple[float, float, float], cores: int) -> Look:
     load1, load5, load15 = (average / cores for average in averages)
     summary = f"{load1:.2f}, {load5:.2f}, {load15:.2f} per core ({cores} core{'s' if cores > 1 else ''})"
-    return Look(verdict=Verdict.OK, summary=summary, metrics={"load1": load1, "load5": load5, "load15": load15})
+    return told(Verdict.OK, summary, metrics={"load1": load1, "load5": load5, "load15": load15})

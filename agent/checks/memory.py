@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from agent.checks import check
-from agent.checks.reading import one_line, plain, spell_bytes
+from agent.checks.reading import spell_bytes, told
 from agent.closed import ClosedModel
 from agent.model.check import RunFrom
 from agent.model.look import Look, Section, Unit, Verdict
@@ -44,8 +44,8 @@ class Memory:
         parts = [fields[name] for name in ("MemFree", "Buffers", "Cached") if name in fields]
         available = fields.get("MemAvailable", sum(parts) if len(parts) == 3 else -1.0)
         if total <= 0 or available < 0:
-            summary = f"no memory figures: {one_line(section.text) or 'nothing was printed'}"
-            return Look(verdict=Verdict.UNKNOWN, summary=summary, evidence=plain(section.text))
+            summary = f"no memory figures: {section.text or 'nothing was printed'}"
+            return told(Verdict.UNKNOWN, summary, evidence=section.text)
         return _judged(total, available)
 
     @staticmethod
@@ -60,4 +60,4 @@ class Memory:
 def _judged(total: float, available: float) -> Look:
     used = max(0.0, 1.0 - available / total)
     summary = f"{used:.0%} of {spell_bytes(total)} used, {spell_bytes(available)} available"
-    return Look(verdict=Verdict.OK, summary=summary, metrics={"used": used, "free": available})
+    return told(Verdict.OK, summary, metrics={"used": used, "free": available})

@@ -12,7 +12,7 @@ from typing import ClassVar
 from pydantic import Field, field_validator
 
 from agent.checks import check, perfdata
-from agent.checks.reading import apart, one_line, plain, split
+from agent.checks.reading import apart, one_line, split, told
 from agent.closed import ClosedModel, Text
 from agent.model.check import RunFrom
 from agent.model.look import Look, Section, Unit, Verdict
@@ -59,14 +59,14 @@ class Nagios:
         """Exit code first; then text and performance data."""
         printed, errors = split(section.text)
         output = perfdata.parse(printed)
-        evidence = plain(f"{output.text}\n{output.long_text}\n{errors}")
+        evidence = f"{output.text}\n{output.long_text}\n{errors}"
         if section.timed_out:
-            return Look(verdict=Verdict.UNKNOWN, summary="the plugin did not end in time", evidence=evidence)
+            return told(Verdict.UNKNOWN, "the plugin did not end in time", evidence=evidence)
         if (verdict := _EXIT.get(section.exit_code)) is None:
-            summary = one_line(f"{_wrong(section.exit_code)}: {output.text or errors.rpartition(chr(10))[2]}")
-            return Look(verdict=Verdict.UNKNOWN, summary=summary, evidence=evidence)
+            summary = f"{_wrong(section.exit_code)}: {output.text or errors.rpartition(chr(10))[2]}"
+            return told(Verdict.UNKNOWN, summary, evidence=evidence)
         summary = one_line(output.text or errors.rpartition("\n")[2]) or "(No output returned from plugin)"
-        return Look(verdict=verdict, summary=summary, metrics=output.metrics, units=output.units, evidence=evidence)
+        return told(verdict, summary, metrics=output.metrics, units=output.units, evidence=evidence)
 
 
 def _wrong(code: int) -> str:

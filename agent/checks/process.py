@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from agent.checks import check
-from agent.checks.reading import Pattern, is_found, one_line, plain, spell_bytes
+from agent.checks.reading import Pattern, is_found, one_line, spell_bytes, told
 from agent.clock import MICROSECONDS, SystemClock
 from agent.closed import ClosedModel, Text
 from agent.model.check import RunFrom
@@ -97,7 +97,7 @@ class Process:
             except ValueError:
                 pass  # dots in the wrong places: told below
         words = "no answer in time" if section.timed_out else one_line(section.text) or f"exit {section.exit_code}"
-        return Look(verdict=Verdict.UNKNOWN, summary=f"no list of processes: {words}", evidence=plain(section.text))
+        return told(Verdict.UNKNOWN, f"no list of processes: {words}", evidence=section.text)
 
     @staticmethod
     def look(options: ProcessOptions) -> Look:
@@ -105,7 +105,7 @@ class Process:
         import psutil
 
         if (stranger := _stranger(options.user)) is not None:
-            return Look(verdict=Verdict.UNKNOWN, summary=f"no list of processes: no such user: {stranger}")
+            return told(Verdict.UNKNOWN, f"no list of processes: no such user: {stranger}")
         now, count, cpu, memory = SystemClock().now() / MICROSECONDS, 0, 0.0, 0.0
         for process in psutil.process_iter():
             try:
@@ -141,11 +141,11 @@ def _judged(options: ProcessOptions, count: int, cpu: float, memory: float) -> L
     what = one_line(options.name or options.pattern or "", 60) + (f" of {options.user}" if options.user else "")
     metrics = {"count": float(count), "cpu": cpu, "memory": memory}
     if count == 0:
-        return Look(verdict=Verdict.CRITICAL, summary=f"{what}: not running", metrics=metrics)
+        return told(Verdict.CRITICAL, f"{what}: not running", metrics=metrics)
     plural = "es" if count > 1 else ""
-    return Look(
-        verdict=Verdict.OK,
-        summary=f"{what}: {count} process{plural}, {spell_bytes(memory)}, {cpu:.0%} of a core",
+    return told(
+        Verdict.OK,
+        f"{what}: {count} process{plural}, {spell_bytes(memory)}, {cpu:.0%} of a core",
         metrics=metrics,
     )
 

@@ -3,26 +3,33 @@
 import functools
 import re
 import shlex
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
 from agent.closed import Text
+from agent.model.look import NO_METRICS, Look, Measure, Unit, Verdict
 
 SUMMARY_CHARACTERS = 200  # one line of a terminal or a ticket's title
 EVIDENCE_CHARACTERS = 2_000  # enough for a stack trace, too little to fill a store
-# Sequences first (colours, window titles: ECMA-48), then what is left of the controls, and the Unicode
-# characters that reorder or hide text (bidi overrides, zero widths), which could make a line say what it does not.
+# Colours, window titles and their like (ECMA-48), whole, so that no half of one stays behind as text.
 _SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?")
-_CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
 _STDERR = "\x1e stderr \x1e"  # record separators: no plugin prints them by accident
 
 
 def plain(text: str, limit: int = EVIDENCE_CHARACTERS) -> str:
-    """The text without terminal sequences and control characters (line ends and tabs stay), cut at the limit."""
-    kept = _CONTROLS.sub("", _SEQUENCES.sub("", text[: limit * 4].replace("\r\n", "\n").replace("\r", "\n"))).strip()
+    """The text without terminal sequences and without characters that cannot be seen, cut at the limit.
+
+    Line ends and tabs stay; marks that reorder or hide text go: with them a line says what it does not.
+    """
+    kept = _SEQUENCES.sub("", text[: limit * 4]).replace("\r\n", "\n").replace("\r", "\n")
+    if not kept.replace("\n", "").replace("\t", "").isprintable():
+        kept = "".join(
+            letter if letter.isprintable() or letter in "\n\t" else " " * letter.isspace() for letter in kept
+        )
+    kept = kept.strip()
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
 
@@ -30,6 +37,26 @@ def one_line(text: str, limit: int = SUMMARY_CHARACTERS) -> str:
     """The text as one plain line, cut at the limit."""
     line = " ".join(plain(text, limit * 4).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def told(
+    verdict: Verdict,
+    summary: str,
+    *,
+    metrics: Mapping[str, Measure] = NO_METRICS,
+    units: Mapping[str, Unit] = MappingProxyType({}),
+    instances: Mapping[str, Look] = MappingProxyType({}),
+    evidence: str = "",
+) -> Look:
+    """A look in plain words: whatever the other side printed, it is one line of summary and bounded evidence."""
+    return Look(
+        verdict=verdict,
+        summary=one_line(summary),
+        metrics=metrics,
+        units=units,
+        instances=instances,
+        evidence=plain(evidence),
+    )
 
 
 @functools.lru_cache(maxsize=1024)

@@ -13,7 +13,7 @@ from typing import ClassVar
 from pydantic import Field, field_validator
 
 from agent.checks import check
-from agent.checks.reading import one_line, plain
+from agent.checks.reading import one_line, told
 from agent.closed import ClosedModel, Text
 from agent.model.check import RunFrom
 from agent.model.look import Look, Section, Unit, Verdict
@@ -63,13 +63,13 @@ class Systemd:
     def read(section: Section, options: SystemdOptions) -> Look:
         """Its properties."""
         shown = {name: one_line(value, 100) for name, value in _PROPERTY.findall(section.text) if name in _SHOWN}
-        evidence = plain(section.text)
+        evidence = section.text
         active, sub_state = shown.get("ActiveState", ""), shown.get("SubState", "")
         if section.timed_out or section.exit_code != 0 or not active:
-            return Look(verdict=Verdict.UNKNOWN, summary=_excuse(section), evidence=evidence)
+            return told(Verdict.UNKNOWN, _excuse(section), evidence=evidence)
         verdict, words = _judged(shown.get("LoadState", ""), active, sub_state, shown.get("Result", ""))
         metrics = {"active": active, "sub_state": sub_state}
-        return Look(verdict=verdict, summary=f"{options.unit}: {words}", metrics=metrics, evidence=evidence)
+        return told(verdict, f"{options.unit}: {words}", metrics=metrics, evidence=evidence)
 
 
 def _excuse(section: Section) -> str:

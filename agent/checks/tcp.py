@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from agent.checks import Target, check
 from agent.checks.reaching import opened
-from agent.checks.reading import Pattern, is_found, one_line, plain, spell_seconds
+from agent.checks.reading import Pattern, is_found, one_line, spell_seconds, told
 from agent.clock import NANOSECONDS, Deadline
 from agent.closed import ClosedModel, Port, Text
 from agent.errors import InputError, TransportError
@@ -58,13 +58,13 @@ class Tcp:
             async with asyncio.timeout(patience):
                 problem, heard = await _talk(host, options)
         except TransportError as error:
-            return Look(verdict=Verdict.CRITICAL, summary=f"port {options.port}: {error}")
+            return told(Verdict.CRITICAL, f"port {options.port}: {error}")
         except TimeoutError:
-            return Look(verdict=Verdict.CRITICAL, summary=f"port {options.port}: no answer within {patience:.3g} s")
+            return told(Verdict.CRITICAL, f"port {options.port}: no answer within {patience:.3g} s")
         took = (deadline.clock.boottime() - begun) / NANOSECONDS
         summary = f"port {options.port}: {problem or f'answers in {spell_seconds(took)}'}"
         verdict = Verdict.CRITICAL if problem else Verdict.OK
-        return Look(verdict=verdict, summary=summary, metrics={"time": took}, evidence=plain(heard))
+        return told(verdict, summary, metrics={"time": took}, evidence=heard)
 
 
 async def _talk(host: str, options: TcpOptions) -> tuple[str, str]:
