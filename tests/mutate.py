@@ -36,14 +36,14 @@ SWAPS: Mapping[type[ast.cmpop], type[ast.cmpop]] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Mutant:
-    """One change: in which file and function, what was and what is, and the changed tree."""
+    """One change: in which file, the how-manieth there, in which function, what was and what is."""
 
     path: Path
+    index: int
     line: int
     function: str
     before: str
     after: str
-    tree: ast.Module
 
     @property
     def name(self) -> str:
@@ -55,9 +55,8 @@ class Changer(ast.NodeTransformer):
     """Counts the places that can be changed, and changes the one that is wanted."""
 
     def __init__(self, wanted: int | None) -> None:
-        self.wanted = wanted
-        self.seen = 0
-        self.done: tuple[int, str, str, str] = (0, "", "", "")
+        self.places: list[tuple[int, str, str, str]] = []
+        self._wanted = wanted
         self._function = ""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
@@ -96,7 +95,8 @@ class Changer(ast.NodeTransformer):
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         """`+` ↔ `-`."""
         self.generic_visit(node)
-        if not isinstance(node.op, ast.Add | ast.Sub):
+        words = any(isinstance(side, ast.Constant) and isinstance(side.value, str) for side in (node.left, node.right))
+        if words or not isinstance(node.op, ast.Add | ast.Sub):
             return node
         other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
         return self._offer(node, ast.BinOp(left=node.left, op=other, right=node.right))
@@ -139,23 +139,24 @@ class Changer(ast.NodeTransformer):
     def _offer(self, node: ast.expr, other: ast.expr) -> ast.expr:
         if not self._function:
             return node
-        self.seen += 1
-        if self.seen - 1 != self.wanted:
-            return node
-        self.done = (node.lineno, self._function, _cell(ast.unparse(node)), _cell(ast.unparse(other)))
-        return ast.copy_location(other, node)
+        texts = ("", "") if self._wanted is not None else (_cell(ast.unparse(node)), _cell(ast.unparse(other)))
+        self.places.append((node.lineno, self._function, *texts))
+        return ast.copy_location(other, node) if len(self.places) - 1 == self._wanted else node
 
 
 def mutants_of(path: Path) -> Iterator[Mutant]:
     """Every mutant of a file."""
-    source = path.read_text(encoding="utf-8")
     counter = Changer(None)
-    counter.visit(ast.parse(source))
-    for wanted in range(counter.seen):
-        changer = Changer(wanted)
-        tree = ast.fix_missing_locations(changer.visit(ast.parse(source)))
-        line, function, before, after = changer.done
-        yield Mutant(path=path, line=line, function=function, before=before, after=after, tree=tree)
+    counter.visit(ast.parse(path.read_text(encoding="utf-8")))
+    for index, (line, function, before, after) in enumerate(counter.places):
+        yield Mutant(path=path, index=index, line=line, function=function, before=before, after=after)
+
+
+def changed_tree(mutant: Mutant) -> ast.Module:
+    """The file's tree with that one change."""
+    tree = Changer(mutant.index).visit(ast.parse(mutant.path.read_text(encoding="utf-8")))
+    assert isinstance(tree, ast.Module)
+    return ast.fix_missing_locations(tree)
 
 
 def _cell(text: str) -> str:
@@ -171,7 +172,7 @@ class Loader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the changed tree as the module."""
-        exec(compile(self._mutant.tree, self._mutant.path, "exec"), module.__dict__)  # noqa: S102  it is our own source
+        exec(compile(changed_tree(self._mutant), self._mutant.path, "exec"), module.__dict__)  # noqa: S102  it is our own source
 
 
 class Finder(importlib.abc.MetaPathFinder):
@@ -203,7 +204,17 @@ def start(mutant: Mutant | None) -> int:
     if mutant is not None:
         sys.meta_path.insert(0, Finder(mutant))
         first = [str(own) for own in [TOP / TESTS / f"test_{mutant.path.stem}.py"] if own.exists()]
-    code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *first, TESTS])
+    options = [
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+    ]
+    code = pytest.main([*options, *first, TESTS])
     os._exit(int(code))
 
 
