@@ -46,6 +46,14 @@ def duration(text: object) -> float:
     return seconds
 
 
+def seconds_text(seconds: float) -> str:
+    """Seconds in the words of a policy: `90s`, `5m`, `26h`, `7d`."""
+    for unit in ("d", "h", "m"):
+        if seconds >= _DURATIONS[unit] and seconds % _DURATIONS[unit] == 0:
+            return f"{int(seconds // _DURATIONS[unit])}{unit}"
+    return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
+
+
 def size(text: object) -> float:
     """Bytes of `500MB` (decimal) or `10GiB` (binary)."""
     return _scaled(text, _SIZES, "a size", "500MB or 10GiB")

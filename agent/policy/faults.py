@@ -1,0 +1,129 @@
+"""What is wrong where: the errors of a model as faults at paths of the tree, and faults as problems at line and column."""
+
+import dataclasses
+import re
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from agent.closed import ClosedModel
+from agent.model.policy import Problem
+from agent.policy import source, wording
+
+_PARTS = re.compile(r"[a-z]+(-[a-z]+)*\[|^(str|int|bool|tuple|list|dict)$")  # what pydantic adds to a path for a union
+_KINDS = {
+    "dict_type": "a mapping is expected here",
+    "model_type": "a mapping is expected here",
+    "model_attributes_type": "a mapping is expected here",
+    "list_type": "a list is expected here",
+    "tuple_type": "a list is expected here",
+    "string_type": "text is expected here",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """An error at a path of one file's tree; `at_key` when it is about the key rather than its value."""
+
+    file: str
+    path: source.Path
+    message: str
+    at_key: bool = False
+
+
+def of_model(
+    error: ValidationError, model: type[ClosedModel], file: str, path: source.Path, also: Iterable[str] = ()
+) -> Iterator[Fault]:
+    """The errors of a model whose value stands at `path`; `also` are further keys that may stand beside its own."""
+    for line in error.errors(include_url=False, include_context=True):
+        inner = tuple(part for part in line["loc"] if isinstance(part, int) or not _PARTS.search(part))
+        kind = line["type"]
+        if kind == "extra_forbidden":
+            known = keys_at(model, inner[:-1]) + (tuple(also) if len(inner) == 1 else ())
+            message = unknown_key(str(inner[-1]), known)
+            yield Fault(file=file, path=path + inner, message=message, at_key=True)
+        elif inner and inner[-1] == "[key]":
+            yield Fault(file=file, path=path + inner[:-1], message=line["msg"].partition(", ")[2], at_key=True)
+        elif kind == "missing":
+            message = f"{wording.quoted(inner[-1])} is missing"
+            yield Fault(file=file, path=path + inner[:-1], message=message, at_key=True)
+        else:
+            yield Fault(file=file, path=path + inner, message=_told(kind, line["msg"], line.get("ctx"), line["input"]))
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """The message about a key that does not exist, or does not exist yet."""
+    return f"unknown key {wording.quoted(key)}{wording.meant(key, known)}"
+
+
+def _told(kind: str, message: str, context: Mapping[str, object] | None, given: object) -> str:
+    if kind in {"value_error", "assertion_error"}:
+        return message.partition(", ")[2]
+    if kind in {"literal_error", "enum"} and context is not None and isinstance(given, str):
+        known = re.findall(r"'([^']*)'", str(context["expected"]))
+        return f"{wording.quoted(given)} is not one of {', '.join(known)}{wording.meant(given, known)}"
+    if kind in {"literal_error", "enum"}:
+        return "text is expected here"
+    cure = "; put quotes around it" if kind == "string_type" and isinstance(given, dict) else ""
+    return _KINDS.get(kind, message) + cure
+
+
+def keys_at(model: type[BaseModel], path: source.Path) -> tuple[str, ...]:
+    """The keys that a model knows at a path below it, for suggestions."""
+    models: list[type[BaseModel]] = [model]
+    for part in path:
+        models = [inner for outer in models for inner in _below(outer, part)] or models
+    return tuple(sorted({_key(name, field) for one in models for name, field in one.model_fields.items()}))
+
+
+def _key(name: str, field: FieldInfo) -> str:
+    return field.validation_alias if isinstance(field.validation_alias, str) else name
+
+
+def _below(model: type[BaseModel], part: str | int) -> list[type[BaseModel]]:
+    if isinstance(part, int):
+        return [model]
+    for name, field in model.model_fields.items():
+        if part == (_key(name, field)):
+            return list(_models_in(field.annotation))
+    return []
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in typing.get_args(annotation):
+        yield from _models_in(inner)
+
+
+def located(faults: Iterable[Fault], data: bytes, *, occurrence: int = 0) -> list[Problem]:
+    """Faults of one file as problems; those inside a place that the reader has complained about are left out."""
+    faults = list(faults)
+    if not faults:
+        return []
+    tree = source.read(data, occurrence=occurrence, marked=True)
+    broken = [((spot.line, spot.column), spot.end) for spot in tree.spots if spot.end is not None]
+    problems = []
+    for fault in faults:
+        mark = _mark_of(fault, tree.marks)
+        if not any(start <= mark < end for start, end in broken):
+            problems.append(Problem(file=fault.file, line=mark[0], column=mark[1], message=fault.message))
+    return problems
+
+
+def _mark_of(fault: Fault, marks: Mapping[source.Path, tuple[source.Mark, source.Mark]]) -> source.Mark:
+    path = fault.path
+    if path in marks:
+        return marks[path][0 if fault.at_key else 1]
+    while path and path not in marks:
+        path = path[:-1]
+    return marks[path][0 if fault.at_key else 1] if path in marks else (1, 1)
+
+
+def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Each problem once, by file and place."""
+    return tuple(
+        sorted(set(problems), key=lambda problem: (problem.file, problem.line, problem.column, problem.message))
+    )
