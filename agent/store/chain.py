@@ -6,6 +6,7 @@ Needs nothing but the standard library, so that the proof does not depend on the
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,14 +57,12 @@ def verify(place: Path, *, expected: Head | None = None) -> Verification:
     path = place / DATABASE_NAME if place.is_dir() else place
     if not path.is_file():
         raise StoreError(f"{path}: there is no database", hint="see `state` in config.yaml")
-    connection = _open_read_only(path)
     try:
-        connection.execute("BEGIN")  # one snapshot, whatever a running agent appends meanwhile
-        return _missing_trigger(connection) or _walk(connection, expected)
+        with closing(_open_read_only(path)) as connection:
+            connection.execute("BEGIN")  # one snapshot, whatever a running agent appends meanwhile
+            return _missing_trigger(connection) or _walk(connection, expected)
     except sqlite3.DatabaseError as error:
         return Verification(ok=False, rows=0, first_bad_seq=None, why=f"the database is damaged: {error}", head_hash="")
-    finally:
-        connection.close()
 
 
 def _open_read_only(path: Path) -> sqlite3.Connection:
@@ -71,8 +70,15 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=30.0)
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        connection.close()  # on a read-only medium SQLite cannot make its side files; the copy there never changes
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if getattr(error, "sqlite_errorname", "") not in {
+            "SQLITE_CANTOPEN",
+            "SQLITE_READONLY_DIRECTORY",
+            "SQLITE_READONLY_CANTINIT",
+        }:
+            raise
+        # On a medium that cannot be written SQLite cannot make its side files, and nobody else writes there either.
         return sqlite3.connect(address + "&immutable=1", uri=True, isolation_level=None)
     return connection
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent.clock import Deadline, SystemClock
 from agent.errors import ToolError
-from agent.transports import local
+from agent.transports import framing, local
 
 CLOCK = SystemClock()
 
@@ -52,7 +52,7 @@ def test_a_signal_is_told_as_a_shell_tells_it() -> None:
 def test_at_the_deadline_the_whole_session_group_is_killed_and_what_was_said_is_kept() -> None:
     begun = CLOCK.boottime()
     done = local.run(["sh", "-c", "sleep 300 & echo $! $$; wait"], deadline=soon(0.3))
-    assert (done.timed_out, done.exit_code) == (True, local.TIMED_OUT)
+    assert (done.timed_out, done.exit_code) == (True, framing.TIMED_OUT)
     assert CLOCK.boottime() - begun < 2_000_000_000
     for pid in map(int, done.stdout.split()):
         assert gone(pid)
@@ -105,7 +105,7 @@ def test_a_batch_gives_each_script_its_own_section() -> None:
 
 def test_a_slow_script_times_out_alone() -> None:
     slow, quick = local.run_batch([("echo begun; sleep 300", 0.3), ("echo quick", 5.0)], soon())
-    assert (slow.text, slow.exit_code, slow.timed_out) == ("begun\n", local.TIMED_OUT, True)
+    assert (slow.text, slow.exit_code, slow.timed_out) == ("begun\n", framing.TIMED_OUT, True)
     assert (quick.text, quick.exit_code) == ("quick\n", 0)
 
 
@@ -116,7 +116,7 @@ def test_scripts_after_the_deadline_are_not_started() -> None:
 
 def test_a_scripts_output_is_capped() -> None:
     (section,) = local.run_batch([("yes", 10.0)], soon())
-    assert len(section.text) == local.SECTION_LIMIT
+    assert len(section.text) == framing.SECTION_LIMIT
 
 
 def test_a_script_sees_nothing_of_our_environment() -> None:

@@ -1,0 +1,157 @@
+"""Executions and leases in the store, on real SQLite: an attempt is filed once, a host has one holder."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.clock import SystemClock
+from agent.errors import ConflictError
+from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.store import (
+    counters,
+    executions,
+    ids,
+    leases,
+)
+from agent.store.engine import Store
+from agent.store.leases import Held, Lease
+from agent.store.tx import Tx
+
+CLOCK = SystemClock()
+CAUSE = "shop/checks/http@web1"
+
+
+@pytest.fixture
+def tx(tmp_path: Path) -> Iterator[Tx]:
+    """One open transaction; reads inside it see its own writes."""
+    store = Store.open(tmp_path / "state", CLOCK, migrate=True)
+    with store.write() as opened:
+        yield opened
+    store.close()
+
+
+def execution(tx: Tx, **changes: Any) -> Execution:
+    made = Execution(
+        id=ids.ulid(CLOCK), number=counters.next_number(tx, "EXE"), kind=ExecutionKind.REMEDY, item="shop/remedies/restart",
+        service="shop", host="web1", state=ExecutionState.INTENT, actor="agent", why="three in a row",
+        correlation_id=CAUSE, episode=1, attempt=1, boot_id=CLOCK.boot_id, deadline_ns=CLOCK.boottime(),
+        intent_at_us=CLOCK.now(),
+    )  # fmt: skip
+    return dataclasses.replace(made, **changes)
+
+
+def intended(tx: Tx, **changes: Any) -> Execution:
+    made = execution(tx, **changes)
+    executions.insert(tx, made)
+    return made
+
+
+def test_an_execution_comes_back_as_it_was_filed(tx: Tx) -> None:
+    plain = intended(tx)
+    full = intended(
+        tx, kind=ExecutionKind.PLAYBOOK, host=None, state=ExecutionState.FAILED, args={"{{ 7*7 }}": ["'", '"', "\n"]},
+        run_dir="runs/1", shim_pid=1, shim_started=2, dispatched_at_us=3, ended_at_us=4, exit_code=2, verified=False,
+        summary="no", detail={"failed": ["web1"]}, policy_generation=3,
+    )  # fmt: skip
+    assert executions.get(tx, plain.id) == plain
+    assert executions.get(tx, full.number) == full
+    assert executions.get(tx, "exe2") == full
+    assert executions.get(tx, "2") is None
+
+
+def test_one_attempt_of_a_remedy_is_filed_once_whoever_files_it(tx: Tx) -> None:
+    intended(tx)
+    with pytest.raises(ConflictError, match="filed before"):
+        intended(tx)
+    assert len(executions.listing(tx)) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"attempt": 2}, {"episode": 2}, {"host": "web2"}, {"item": "shop/remedies/reboot"}, {"correlation_id": "x"}],
+)
+def test_another_attempt_episode_host_remedy_or_cause_is_another_execution(tx: Tx, other: dict[str, Any]) -> None:
+    intended(tx)
+    intended(tx, **other)
+    assert len(executions.listing(tx)) == 2
+
+
+def test_what_a_person_or_the_calendar_runs_may_be_run_again(tx: Tx) -> None:
+    for kind in (ExecutionKind.PLAYBOOK, ExecutionKind.BACKUP):
+        intended(tx, kind=kind)
+        intended(tx, kind=kind)
+    assert len(executions.listing(tx)) == 4
+
+
+def test_the_second_of_two_who_change_an_execution_must_read_again(tx: Tx) -> None:
+    one = intended(tx)
+    dispatched = dataclasses.replace(one, state=ExecutionState.DISPATCHED, shim_pid=7, verified=True, revision=2)
+    executions.update(tx, dispatched)
+    assert executions.get(tx, one.id) == dispatched
+    with pytest.raises(ConflictError, match="changed it first"):
+        executions.update(tx, dataclasses.replace(one, state=ExecutionState.CANCELLED, revision=2))
+
+
+def test_unsettled_executions_are_found_the_oldest_first(tx: Tx) -> None:
+    made = {
+        state: intended(tx, kind=ExecutionKind.BACKUP, state=state, intent_at_us=at_us)
+        for at_us, state in enumerate(reversed(ExecutionState))
+    }
+    assert executions.open_ones(tx) == [made[ExecutionState.DISPATCHED], made[ExecutionState.INTENT]]
+    assert executions.uncertain(tx) == [made[ExecutionState.UNCERTAIN]]
+
+
+def test_executions_are_listed_the_newest_first_by_what_is_asked(tx: Tx) -> None:
+    old = intended(tx, intent_at_us=1)
+    new = intended(tx, intent_at_us=2, host="web2", item="x", correlation_id="y", kind=ExecutionKind.DRILL)
+    assert executions.listing(tx) == [new, old]
+    assert executions.listing(tx, limit=1) == [new]
+    assert executions.listing(tx, since_us=2) == [new]
+    assert executions.listing(tx, host="web1") == [old]
+    assert executions.listing(tx, item="x") == [new]
+    assert executions.listing(tx, correlation_id=CAUSE, kind=ExecutionKind.REMEDY) == [old]
+    assert executions.listing(tx, correlation_id=CAUSE, kind=ExecutionKind.DRILL) == []
+
+
+# leases
+
+
+def take(tx: Tx, owner: str, *, deadline_ns: int = 10) -> Lease | Held:
+    return leases.acquire(tx, name="web1", owner=owner, pid=1, started=2, deadline_ns=deadline_ns)
+
+
+def test_a_host_has_one_holder_and_the_fence_only_grows(tx: Tx) -> None:
+    first = take(tx, "a")
+    assert isinstance(first, Lease)
+    assert take(tx, "b") == Held(holder=first)
+    assert take(tx, "a", deadline_ns=20) == dataclasses.replace(first, deadline_ns=20)
+    assert not leases.release(tx, "web1", "b")
+    assert leases.release(tx, "web1", "a")
+    assert not leases.release(tx, "web1", "a")
+    assert leases.held(tx) == []
+    second = take(tx, "b")
+    assert isinstance(second, Lease)
+    assert second.fence == first.fence + 1
+    assert leases.held(tx) == [second]
+
+
+def test_a_lease_whose_time_is_up_still_holds(tx: Tx) -> None:
+    lease = take(tx, "a", deadline_ns=1)
+    assert isinstance(lease, Lease)
+    assert lease.is_over(boot_id=CLOCK.boot_id, boottime_ns=CLOCK.boottime())
+    assert lease.is_over(boot_id="another", boottime_ns=0)
+    assert not lease.is_over(boot_id=CLOCK.boot_id, boottime_ns=0)
+    assert take(tx, "b") == Held(holder=lease)
+
+
+def test_the_holder_names_the_process_that_works_for_it(tx: Tx) -> None:
+    lease = take(tx, "a")
+    assert isinstance(lease, Lease)
+    renewed = leases.renew_owner(tx, "web1", "a", 77, 88)
+    assert renewed == dataclasses.replace(lease, pid=77, started=88)
+    assert leases.held(tx) == [renewed]
+    with pytest.raises(ConflictError, match="does not hold it"):
+        leases.renew_owner(tx, "web1", "b", 1, 1)

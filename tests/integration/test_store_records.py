@@ -1,0 +1,237 @@
+"""The smaller nouns of the store, on real SQLite: numbers, states, looks, backups, policies, switches, orders, owners."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.clock import SystemClock
+from agent.errors import ConflictError, OwnedError, StoreError
+from agent.model.backup import Point, Proof
+from agent.model.journal import Entry
+from agent.model.look import Verdict
+from agent.store import (
+    backups,
+    counters,
+    dues,
+    journal,
+    looks,
+    orders,
+    owners,
+    policies,
+    states,
+    switches,
+)
+from agent.store.engine import Store
+from agent.store.looks import LatestLook
+from agent.store.tx import Tx
+
+CLOCK = SystemClock()
+CAUSE = "shop/checks/http@web1"
+
+
+@pytest.fixture
+def tx(tmp_path: Path) -> Iterator[Tx]:
+    """One open transaction; reads inside it see its own writes."""
+    store = Store.open(tmp_path / "state", CLOCK, migrate=True)
+    with store.write() as opened:
+        yield opened
+    store.close()
+
+
+# counters
+
+
+def test_numbers_count_from_one_under_each_prefix(tx: Tx) -> None:
+    drawn = [counters.next_number(tx, prefix) for prefix in ("INC", "INC", "EXE", "INC")]
+    assert drawn == ["INC0000001", "INC0000002", "EXE0000001", "INC0000003"]
+
+
+# states
+
+
+def test_a_state_is_saved_over_the_revision_that_was_read(tx: Tx) -> None:
+    assert states.save(tx, CAUSE, {"bad": 1}, revision=0) == 1
+    assert states.save(tx, CAUSE, {"bad": 2}, revision=1) == 2
+    assert states.load_all(tx) == {CAUSE: (2, {"bad": 2})}
+
+
+@pytest.mark.parametrize("revision", [0, 1, 3])
+def test_a_state_that_somebody_else_saved_first_is_a_conflict(tx: Tx, revision: int) -> None:
+    states.save(tx, CAUSE, {}, revision=states.save(tx, CAUSE, {}, revision=0))
+    with pytest.raises(ConflictError, match="no longer at revision") as caught:
+        states.save(tx, CAUSE, {"mine": True}, revision=revision)
+    assert caught.value.hint == "read it again"
+    assert states.load_all(tx)[CAUSE].document == {}
+
+
+def test_what_others_saved_is_found_whether_or_not_they_wrote_a_line(tx: Tx) -> None:
+    entry = Entry(actor="a", kind="k", object_type="t", object_id="o", why="w")
+    journal.append(tx, entry)
+    seen = journal.head(tx).seq
+    assert states.changed_since(tx, seen) == {}
+    states.save(tx, "without a line", {}, revision=0)
+    assert set(states.changed_since(tx, seen)) == {"without a line"}
+    states.save(tx, "before its line", {}, revision=0)
+    journal.append(tx, entry)
+    states.save(tx, "after its line", {}, revision=0)
+    assert set(states.changed_since(tx, seen)) == {"without a line", "before its line", "after its line"}
+    assert states.changed_since(tx, journal.head(tx).seq + 1) == {}
+
+
+def test_a_removed_state_starts_anew(tx: Tx) -> None:
+    states.save(tx, CAUSE, {}, revision=0)
+    states.remove(tx, CAUSE)
+    states.remove(tx, CAUSE)
+    assert states.load_all(tx) == {}
+    assert states.save(tx, CAUSE, {}, revision=0) == 1
+
+
+# looks
+
+
+def test_the_latest_look_replaces_the_one_before(tx: Tx) -> None:
+    first = LatestLook(key="a", at_us=2, begun_us=1, verdict=Verdict.CRITICAL, summary="full \udcff")
+    later = LatestLook(
+        key="a", at_us=4, begun_us=3, verdict=Verdict.OK, summary="fine", metrics={"used": 0.5, "state": "up"},
+        instances={"/": {"verdict": "ok"}},
+    )  # fmt: skip
+    other = dataclasses.replace(later, key="b")
+    looks.save(tx, [first])
+    assert looks.latest(tx)["a"].summary == "full ?"
+    looks.save(tx, [later, other])
+    looks.save(tx, [])
+    assert looks.latest(tx) == {"a": later, "b": other}
+    assert looks.latest(tx, ["b", "c"]) == {"b": other}
+    assert looks.latest(tx, []) == {}
+    looks.forget(tx, ["a"])
+    assert set(looks.latest(tx)) == {"b"}
+
+
+def test_looks_of_more_keys_than_one_query_holds_are_found(tx: Tx) -> None:
+    rows = [LatestLook(key=str(n), at_us=1, begun_us=0, verdict=Verdict.OK, summary="") for n in range(1_200)]
+    looks.save(tx, rows)
+    assert len(looks.latest(tx, [row.key for row in rows])) == 1_200
+
+
+# backups
+
+
+def point(number: int, *, partial: bool = False) -> Point:
+    return Point(
+        key="b", exec_id=f"e{number}", snapshot=f"s{number}", at_us=number, files=1, size_bytes=2, added_bytes=3,
+        partial=partial, manifest="m",
+    )  # fmt: skip
+
+
+def proof(number: int, *, passed: bool) -> Proof:
+    return Proof(
+        key="b", exec_id=f"e{number}", snapshot="s", at_us=number, passed=passed, compared=5, torn=1,
+        faults=() if passed else ("etc/passwd: differs",), restore_seconds=1.5,
+    )  # fmt: skip
+
+
+def test_points_and_proofs_are_found_the_newest_first(tx: Tx) -> None:
+    assert backups.last_point(tx, "b") is backups.last_good_point(tx, "b") is None
+    assert backups.last_proof(tx, "b") is backups.last_passed_proof(tx, "b") is None
+    for one in (point(1), point(2), point(3, partial=True)):
+        assert backups.add_point(tx, one)
+    for drill in (proof(1, passed=True), proof(2, passed=False)):
+        assert backups.add_proof(tx, drill)
+    assert backups.points(tx, "b") == [point(3, partial=True), point(2), point(1)]
+    assert backups.points(tx, "b", 1) == [point(3, partial=True)]
+    assert backups.last_point(tx, "b") == point(3, partial=True)
+    assert backups.last_good_point(tx, "b") == point(2)
+    assert backups.last_proof(tx, "b") == proof(2, passed=False)
+    assert backups.last_passed_proof(tx, "b") == proof(1, passed=True)
+    assert backups.points(tx, "another") == []
+
+
+def test_a_job_collected_twice_leaves_one_point_and_one_proof(tx: Tx) -> None:
+    assert [backups.add_point(tx, point(1)) for _ in range(2)] == [True, False]
+    assert [backups.add_proof(tx, proof(1, passed=True)) for _ in range(2)] == [True, False]
+
+
+# policies
+
+
+def test_the_generation_grows_only_when_the_digest_changes(tx: Tx) -> None:
+    assert policies.last_good(tx) is None
+    files = {"shop.yaml": b"service: shop\n", "b\xc3\xa4d.yaml": b"\x00\xff"}
+    assert [policies.save(tx, digest=digest, files=files) for digest in ("a", "a", "b", "a")] == [1, 1, 2, 3]
+    assert policies.last_good(tx) == (3, "a", files)
+
+
+def test_files_of_old_generations_are_dropped_and_their_numbers_kept(tx: Tx) -> None:
+    for number in range(policies.KEPT + 5):
+        generation = policies.save(tx, digest=str(number), files={"a": b"x"})
+    assert generation == policies.KEPT + 5
+    count = "SELECT (SELECT count(*) FROM policy_sets), (SELECT count(*) FROM policy_files)"
+    assert tx.connection.exec_driver_sql(count).one() == (policies.KEPT + 5, policies.KEPT)
+
+
+# switches, orders, dues
+
+
+def test_a_switch_is_off_until_somebody_turns_it(tx: Tx) -> None:
+    assert not switches.get(tx, "kill").is_on
+    turned = switches.turn(tx, "kill", on=True, by="a person", why="storm")
+    assert switches.get(tx, "kill") == turned
+    assert turned.is_on
+    switches.turn(tx, "kill", on=False, by="a person", why="over")
+    assert not switches.get(tx, "kill").is_on
+
+
+def test_an_order_waits_until_it_is_settled_and_keeps_its_outcome(tx: Tx) -> None:
+    first = orders.add(tx, "reload", {}, "a person")
+    second = orders.add(tx, "backup", {"key": "b"}, "a person")
+    assert [(one.id, one.verb, one.args) for one in orders.waiting(tx)] == [
+        (first, "reload", {}),
+        (second, "backup", {"key": "b"}),
+    ]
+    assert orders.outcome(tx, first) is None
+    assert [orders.take(tx, first) for _ in range(2)] == [True, False]
+    assert orders.waiting(tx)[0].taken_at_us is not None
+    orders.settle(tx, first, {"ok": True})
+    assert orders.outcome(tx, first) == {"ok": True}
+    assert [one.id for one in orders.waiting(tx)] == [second]
+    with pytest.raises(StoreError, match="settled"):
+        orders.settle(tx, first, {"ok": False})
+    assert orders.outcome(tx, "unknown") is None
+
+
+def test_the_last_run_of_an_item_is_remembered(tx: Tx) -> None:
+    dues.mark(tx, "a", 1)
+    dues.mark(tx, "a", 2)
+    dues.mark(tx, "b", 1)
+    dues.forget(tx, "b")
+    assert dues.last_runs(tx) == {"a": 2}
+
+
+# owners
+
+
+def test_a_second_daemon_is_told_who_owns_the_folder(tmp_path: Path) -> None:
+    claim = owners.claim(tmp_path / "state", CLOCK)
+    with pytest.raises(OwnedError, match=f"pid {claim.owner.pid}") as caught:
+        owners.claim(tmp_path / "state", CLOCK)
+    assert caught.value.exit_code == 4
+    assert owners.running(tmp_path / "state", CLOCK) == claim.owner
+    claim.release()
+    claim.release()
+    assert owners.running(tmp_path / "state", CLOCK) is None
+    owners.claim(tmp_path / "state", CLOCK).release()
+
+
+def test_a_folder_nobody_owned_has_no_owner(tmp_path: Path) -> None:
+    assert owners.running(tmp_path, CLOCK) is None
+
+
+def test_the_owner_is_named_in_the_database(tx: Tx, tmp_path: Path) -> None:
+    assert owners.current(tx) is None
+    claim = owners.claim(tmp_path, CLOCK)
+    for _ in range(2):
+        owners.record(tx, claim.owner)
+    assert owners.current(tx) == claim.owner
+    claim.release()
