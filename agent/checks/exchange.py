@@ -112,7 +112,7 @@ async def _exchange(streams: Streams, request: Request, url: SplitResult) -> Ans
     try:
         return await _hear(connection, streams)
     except h11.RemoteProtocolError as error:
-        raise TransportError(f"what answers does not speak HTTP: {one_line(str(error), 100)}") from error
+        raise TransportError(f"the answer is not HTTP as it should be: {one_line(str(error), 100)}") from error
 
 
 def _head(request: Request, url: SplitResult) -> "h11.Request":
@@ -141,7 +141,12 @@ async def _hear(connection: "h11.Connection", streams: Streams) -> Answer:
     while size < BODY_BYTES:
         event = connection.next_event()
         if event is h11.NEED_DATA:
-            connection.receive_data(await streams[0].read(_READ))
+            data = await streams[0].read(_READ)
+            if not data and answer is None:
+                heard = one_line(connection.trailing_data[0].decode("latin-1"), 80)
+                words = f"what answers does not speak HTTP: {heard}" if heard else "closed without an answer"
+                raise TransportError(words)
+            connection.receive_data(data)
         elif isinstance(event, h11.Response):
             answer = event
         elif isinstance(event, h11.Data):
@@ -150,7 +155,7 @@ async def _hear(connection: "h11.Connection", streams: Streams) -> Answer:
         elif not isinstance(event, h11.InformationalResponse):
             break  # the end of the message, or of the connection
     if answer is None:
-        raise TransportError("the connection was closed without an answer")
+        raise TransportError("the server wants to speak another protocol")
     return Answer(
         status=answer.status_code,
         reason=one_line(answer.reason.decode("latin-1"), 60),
