@@ -1,0 +1,72 @@
+"""Cuts connections whose time is up: one thread, on the boot clock, whatever the library above is waiting for.
+
+paramiko measures its timeouts on the wall clock and some of its waits have none at all; a socket that is shut down
+ends every one of them.
+"""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+from agent.clock import Deadline
+
+_SLICE_SECONDS = 60.0  # a condition waits on a clock that stands still while the machine is suspended
+
+
+class Cutoff:
+    """Watches over sockets; its thread lives from the first use to `close`."""
+
+    def __init__(self) -> None:
+        self._watched: dict[object, tuple[socket.socket, Deadline]] = {}
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    @contextlib.contextmanager
+    def watching(self, connection: socket.socket, deadline: Deadline) -> Iterator[None]:
+        """Shut the connection down if the block is not over by the deadline."""
+        token = object()
+        with self._changed:
+            is_next = all(deadline.at_ns < other.at_ns for _, other in self._watched.values())
+            self._watched[token] = (connection, deadline)
+            if self._closed:
+                cut(connection)
+            self._ensure_thread()
+            if is_next:
+                self._changed.notify()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._watched.pop(token, None)
+
+    def close(self) -> None:
+        """End the thread; connections watched at this moment are cut."""
+        with self._changed:
+            self._closed = True
+            for connection, _ in self._watched.values():
+                cut(connection)
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _ensure_thread(self) -> None:
+        if self._thread is None and not self._closed:
+            self._thread = threading.Thread(target=self._watch, name="ssh-cutoff", daemon=True)
+            self._thread.start()
+
+    def _watch(self) -> None:
+        with self._changed:
+            while not self._closed:
+                over = [token for token, (_, deadline) in self._watched.items() if deadline.is_over()]
+                for token in over:
+                    cut(self._watched.pop(token)[0])
+                left = [deadline.remaining_seconds() for _, deadline in self._watched.values()]
+                self._changed.wait(min([*left, _SLICE_SECONDS]) if left else None)
+
+
+def cut(connection: socket.socket) -> None:
+    """Shut a connection down both ways: whoever waits on it, in whichever thread, wakes up."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,78 @@
+"""Opens a TCP connection within a deadline, name lookup included, and sees that a dead peer is noticed."""
+
+import contextlib
+import ipaddress
+import queue
+import socket
+import threading
+
+from agent.clock import Deadline
+from agent.errors import TransportError
+
+DEAD_AFTER_SECONDS = 10  # without an acknowledgement from the peer's kernel; half-open connections end by this
+_PROBE_EVERY_SECONDS = 2
+
+Place = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+
+
+def dial(address: str, port: int, deadline: Deadline) -> socket.socket:
+    """Connect to the first of the address's places that answers; TransportError in plain words."""
+    last = TransportError(f"{address} has no usable address", hint=f"try: getent ahosts {address}")
+    for family, place in _places(address, port, deadline):
+        try:
+            return _connect(family, place, deadline)
+        except OSError as error:
+            last = _refusal(address, port, error)
+    raise last
+
+
+def _places(address: str, port: int, deadline: Deadline) -> list[Place]:
+    with contextlib.suppress(ValueError):
+        version = ipaddress.ip_address(address).version
+        return [(socket.AF_INET if version == 4 else socket.AF_INET6, (address, port))]
+    answer: queue.SimpleQueue[list[Place] | OSError] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+            answer.put([(family, place) for family, _, _, _, place in found])
+        except (OSError, UnicodeError) as error:
+            answer.put(error if isinstance(error, OSError) else OSError(0, str(error)))
+
+    # the resolver knows no deadline; its thread is left to it, and ends when it gives up (resolv.conf(5): timeout)
+    threading.Thread(target=look_up, name="lookup", daemon=True).start()
+    try:
+        found = answer.get(timeout=deadline.remaining_seconds())
+    except queue.Empty:
+        found = OSError(0, "no answer in time")
+    if isinstance(found, OSError):
+        raise TransportError(
+            f"the name {address} cannot be resolved: {found.strerror or found}",
+            hint=f"try: getent hosts {address}; or set ansible_host to an address",
+        ) from found
+    return found
+
+
+def _connect(family: socket.AddressFamily, place: object, deadline: Deadline) -> socket.socket:
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(max(0.001, deadline.remaining_seconds()))
+        connection.connect(place)  # type: ignore[arg-type]  # getaddrinfo's own, fit for its family
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, DEAD_AFTER_SECONDS)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _PROBE_EVERY_SECONDS)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER_SECONDS * 1000)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refusal(address: str, port: int, error: OSError) -> TransportError:
+    where = f"{address} port {port}"
+    if isinstance(error, ConnectionRefusedError):
+        return TransportError(f"{where} refuses connections", hint="is sshd running there, and is ansible_port right?")
+    if isinstance(error, TimeoutError):
+        return TransportError(f"{where} did not answer in time", hint=f"is it up? try: ping {address}")
+    return TransportError(f"{where} cannot be reached: {error.strerror or error}", hint=f"try: ping {address}")

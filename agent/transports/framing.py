@@ -1,0 +1,91 @@
+"""Many scripts in one message to a live POSIX sh, each with its own time, size and exit code; pure.
+
+The shell first reads `PRELUDE`, then one message per batch: one call of `wk` per script. Its answer is any text with
+records in it; a record starts with the batch's marker, which the scripts cannot see:
+
+    MARKER[   a section begins       MARKER=3;  its script ended with code 3
+    MARKER!   its time ran out       MARKER]    the section is over
+"""
+
+import math
+import re
+import secrets
+import shlex
+from collections.abc import Sequence
+
+from agent.model.look import Section
+
+SECTION_LIMIT = 65_536  # bytes kept of one script's output: evidence, not a log
+NOISE_LIMIT = 65_536  # bytes of greeting, such as a motd, that we are ready to skip
+TIMED_OUT = 124  # the exit code that timeout(1) made customary
+
+# timeout(1) is missing on small systems and would cost an exec per script, so the shell itself keeps the time: a
+# subshell sleeps beside the script; when it wakes up, it stops and kills the script's tree, parents first, so that
+# none can fork away. What was printed gets a second to arrive, then the rest goes too. The nap is killed by KILL: a
+# child that has not exec'ed yet would swallow a TERM. Descriptor 3 is the way past the size limit, for records only.
+PRELUDE = f"""\
+exec 3>&1 2>/dev/null
+LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; export LC_ALL PATH
+wk_cap='head -c {SECTION_LIMIT}'; [ "$(printf xy | head -c 1)" = x ] || wk_cap=cat
+wk_kids() {{
+if [ -r "/proc/$1/task/$1/children" ]; then cat "/proc/$1/task/"*/children
+else ps -A -o pid= -o ppid= | while read -r wk_a wk_b; do [ "$wk_b" != "$1" ] || echo "$wk_a"; done; fi
+}}
+wk_kill() {{
+kill -STOP "$1"; for wk_kid in $(wk_kids "$1"); do wk_kill "$wk_kid"; done; kill -KILL "$1"
+}}
+wk_nap() {{
+sleep "$1" >/dev/null 3>&- & wait "$!"
+}}
+wk_dog() {{
+trap 'kill -KILL "$!"; exit' TERM
+wk_nap "$2"; printf %s "$1!" >&3
+for wk_side in $(wk_kids "$3"); do for wk_root in $(wk_kids "$wk_side"); do wk_kill "$wk_root"; done; done
+wk_nap 1; wk_kill "$3"
+}}
+wk() {{
+printf %s "$1["
+{{ {{ (wk_script=$3; set --; eval "$wk_script") 2>&1 3>&-; printf %s "$1=$?;" >&3; }} | $wk_cap; }} </dev/null &
+wk_pid=$!
+wk_dog "$1" "$2" "$wk_pid" </dev/null >/dev/null &
+wk_dog=$!
+wait "$wk_pid"; kill "$wk_dog"; wait "$wk_dog"
+printf %s "$1]"
+}}
+"""
+
+
+def new_marker() -> str:
+    """A word that nothing on the host can guess."""
+    return f"wk{secrets.token_hex(16)}"
+
+
+def message(scripts: Sequence[tuple[str, float]], marker: str) -> bytes:
+    """What to send for one batch of (script, seconds)."""
+    calls = [f"wk {marker} {max(1, math.ceil(seconds))} {shlex.quote(script)}\n" for script, seconds in scripts]
+    return "".join(calls).encode(errors="surrogateescape")
+
+
+def limit(count: int) -> int:
+    """Bytes that an honest answer to so many scripts cannot exceed."""
+    return NOISE_LIMIT + count * (SECTION_LIMIT + 1024)
+
+
+def is_complete(answer: bytearray, marker: str, count: int, since: int = 0) -> bool:
+    """Whether the last section is over; `since` is how much of the answer was looked at before."""
+    end = f"{marker}]".encode()
+    return answer.find(end, max(0, since - len(end))) >= 0 and answer.count(end) >= count
+
+
+def sections(answer: bytes, marker: str) -> list[Section]:
+    """The sections of an answer, in order; text that stands before the first or between them is dropped."""
+    word = re.escape(marker).encode()
+    return [_section(body, word) for body in re.findall(word + rb"\[(.*?)" + word + rb"\]", answer, re.DOTALL)]
+
+
+def _section(body: bytes, word: bytes) -> Section:
+    code = re.search(word + rb"=(\d+);", body)
+    text = re.sub(word + rb"(=\d+;|!)", b"", body).decode(errors="replace")
+    if code is None or re.search(word + rb"!", body):
+        return Section(text=text, exit_code=TIMED_OUT, timed_out=True)
+    return Section(text=text, exit_code=int(code[1]))

@@ -1,0 +1,156 @@
+"""Opens an SSH connection: greeting, host key checked before anything is said, login by key; all within a deadline."""
+
+import contextlib
+import getpass
+import itertools
+import logging
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import paramiko
+from paramiko.ssh_exception import IncompatiblePeer
+
+from agent.clock import Deadline
+from agent.errors import TransportError
+from agent.model.host import Host
+from agent.transports import known_hosts
+from agent.transports.cutoff import Cutoff, cut
+from agent.transports.dial import dial
+from agent.transports.known_hosts import HostKey
+
+FOREIGN = (paramiko.SSHException, EOFError, OSError)  # all that paramiko raises at us
+_CHANNEL = "agent.transports.protocol"
+_KEY_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
+_MOST_KEYS = 5  # sshd closes the connection after six attempts (MaxAuthTries)
+_RSA = ("rsa-sha2-512", "rsa-sha2-256")
+
+# paramiko logs whatever it also raises, with a stack; we translate what it raises
+logging.getLogger(_CHANNEL).setLevel(logging.CRITICAL + 1)
+
+
+class Transport(paramiko.Transport):
+    """paramiko's connection, without its ten wake-ups a second: nothing waits for them once `hang_up` closes it."""
+
+    _active_check_timeout = 30.0
+
+
+def connect(host: Host, pins: Path, deadline: Deadline, cutoff: Cutoff) -> Transport:
+    """A connection to the host's proven self, logged in; or a TransportError (HostKeyError when it is not)."""
+    with _greeted(host, deadline, cutoff, known_hosts.pinned(pins, host)) as transport:
+        known_hosts.verify(pins, host, shown_key(transport))
+        _log_in(transport, host, deadline)
+    return transport
+
+
+def host_key_of(host: Host, deadline: Deadline) -> HostKey:
+    """The key that a host shows, without logging in."""
+    cutoff = Cutoff()
+    try:
+        with _greeted(host, deadline, cutoff, ()) as transport:
+            key = shown_key(transport)
+        hang_up(transport)
+    finally:
+        cutoff.close()
+    return key
+
+
+def shown_key(transport: paramiko.Transport) -> HostKey:
+    """The key by which the host proved itself."""
+    key = transport.get_remote_server_key()
+    return HostKey(type=key.get_name(), base64=key.get_base64())
+
+
+def hang_up(transport: paramiko.Transport) -> None:
+    """Close a connection and end its thread, whatever state they are in."""
+    cut(socket_of(transport))  # wakes its thread; closing alone would leave that one waiting
+    transport.packetizer.complete_handshake()  # ends the timer thread of a handshake that never was
+    transport.close()
+    transport.sock.close()  # close() does nothing on a connection that failed by itself
+    if transport.is_alive():
+        transport.join(5.0)
+
+
+@contextlib.contextmanager
+def _greeted(host: Host, deadline: Deadline, cutoff: Cutoff, known: tuple[HostKey, ...]) -> Iterator[Transport]:
+    connection = dial(host.address, host.port, deadline)
+    transport = Transport(connection)
+    with cutoff.watching(connection, deadline):
+        try:
+            _greet(transport, known)
+            yield transport
+        except FOREIGN as error:
+            hang_up(transport)
+            raise _failure(host, deadline, error) from error
+        except BaseException:
+            hang_up(transport)
+            raise
+
+
+def _greet(transport: Transport, known: tuple[HostKey, ...]) -> None:
+    transport.set_log_channel(_CHANNEL)
+    # the cut-off keeps the time, on a better clock
+    transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = 3600
+    security = transport.get_security_options()
+    pinned_types = [name for key in known for name in (_RSA if key.type == "ssh-rsa" else (key.type,))]
+    first = [name for name in dict.fromkeys(pinned_types) if name in security.key_types]
+    security.key_types = tuple(dict.fromkeys([*first, *security.key_types]))
+    transport.start_client()
+
+
+def _failure(host: Host, deadline: Deadline, error: BaseException) -> TransportError:
+    where = f"{host.address} port {host.port}"
+    if deadline.is_over():
+        return TransportError(f"{where} did not finish the SSH login in time", hint=f"try: ssh -v {host.address}")
+    if isinstance(error, IncompatiblePeer):
+        return TransportError(f"{where} offers no algorithm that we accept: {error}", hint="update its sshd")
+    reason = str(error) or "it closed the connection"
+    return TransportError(f"{where} broke off the SSH login: {reason}", hint=f"try: ssh -v {host.address}")
+
+
+def _log_in(transport: Transport, host: Host, deadline: Deadline) -> None:
+    user = host.user or getpass.getuser()
+    tried: list[str] = []
+    with contextlib.closing(paramiko.Agent()) as agent:
+        for name, key in itertools.islice(_keys(host, agent, tried), _MOST_KEYS):
+            try:
+                transport.auth_publickey(user, key)
+            except paramiko.AuthenticationException:
+                if not transport.is_active() or deadline.is_over():
+                    raise
+                tried.append(f"{name} was refused")
+            else:
+                return
+    raise TransportError(
+        f"{host.address} port {host.port} does not let {user} in: {'; '.join(tried) or 'there is no key to show'}",
+        hint=f"add the public key to ~{user}/.ssh/authorized_keys there, or set ansible_ssh_private_key_file",
+    )
+
+
+def _keys(host: Host, agent: paramiko.Agent, unusable: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
+    """The host's key file, what the agent holds, then the user's default keys; not more than sshd puts up with."""
+    folder = Path.home() / ".ssh"
+    if host.key_file:
+        yield from _loaded(Path(host.key_file).expanduser(), unusable)
+    for key in agent.get_keys()[: _MOST_KEYS - 2]:
+        yield f"the agent's {key.get_name()}", key
+    for file in (folder / name for name in _KEY_NAMES):
+        if file.exists():
+            yield from _loaded(file, unusable)
+
+
+def _loaded(file: Path, unusable: list[str]) -> list[tuple[str, paramiko.PKey]]:
+    try:
+        return [(str(file), paramiko.PKey.from_path(file))]
+    except (paramiko.PasswordRequiredException, TypeError):  # cryptography says it with a TypeError
+        unusable.append(f"{file} has a passphrase (load it into an ssh-agent)")
+    except OSError as error:
+        unusable.append(f"{file}: {error.strerror}")
+    except (paramiko.SSHException, ValueError) as error:
+        unusable.append(f"{file} is not a usable key: {error}")
+    return []
+
+
+def socket_of(transport: paramiko.Transport) -> socket.socket:
+    """The socket under a connection."""
+    return transport.sock  # type: ignore[return-value]  # we dialled it ourselves, it is no channel

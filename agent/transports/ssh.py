@@ -1,0 +1,167 @@
+"""The kept SSH connections, one per host: many read-only scripts in one round trip. Changes never come this way."""
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from agent.clock import Clock, Deadline
+from agent.errors import TransportError
+from agent.model.host import Host
+from agent.model.look import Section
+from agent.transports import known_hosts, login
+from agent.transports.cutoff import Cutoff, cut
+from agent.transports.shell import EndedError, Shell
+
+_CONNECT_SECONDS = 20.0  # for dialling and login, if the deadline allows so much: sshd gives 120 s (LoginGraceTime)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """What a pool did so far."""
+
+    connections: int = 0
+    round_trips: int = 0
+
+
+@dataclasses.dataclass(kw_only=True, slots=True, eq=False)
+class _Line:
+    """The line to one host: who asks holds `busy`. `host` and `stamp` say for whom and under which pins it was opened."""
+
+    busy: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+    shell: Shell | None = None
+    host: Host | None = None
+    stamp: tuple[int, ...] = ()
+
+
+class SshPool:
+    """Connections that stay open between looks; thread-safe, one batch at a time per host."""
+
+    def __init__(self, known_hosts: Path, clock: Clock) -> None:
+        self._pins = known_hosts
+        self._clock = clock
+        self._cutoff = Cutoff()
+        self._lines: dict[str, _Line] = {}
+        self._lock = threading.Lock()
+        self._counts = Counts()
+        self._closed = False
+
+    def run_batch(self, host: Host, scripts: Sequence[tuple[str, float]], deadline: Deadline) -> list[Section]:
+        """Run the (script, seconds) pairs on the host, one after the other; one section each.
+
+        One round trip over the kept connection, which is opened when there is none. A kept connection that proves
+        dead before a word of the answer came is replaced once. HostKeyError, OutputLimitError or TransportError, by
+        the deadline; the connection is closed then.
+        """
+        if not scripts:
+            return []
+        with self._hold(host, deadline) as line:
+            try:
+                return self._ask(line, host, scripts, deadline)
+            except BaseException:
+                _drop(line)
+                raise
+
+    def close_host(self, name: str) -> None:
+        """Close the connection to a host; a batch under way there fails."""
+        with self._lock:
+            line = self._lines.pop(name, None)
+        if line is not None:
+            _close(line)
+
+    def close(self) -> None:
+        """Close everything; later batches are refused."""
+        with self._lock:
+            self._closed = True
+            lines = list(self._lines.values())
+            self._lines.clear()
+        for line in lines:
+            _close(line)
+        self._cutoff.close()
+
+    def counts(self) -> Counts:
+        """How many connections were opened and how many round trips made."""
+        return self._counts
+
+    @contextlib.contextmanager
+    def _hold(self, host: Host, deadline: Deadline) -> Iterator[_Line]:
+        with self._lock:
+            if self._closed:
+                raise TransportError("the agent is stopping", hint="nothing needs to be done")
+            line = self._lines.setdefault(host.name, _Line())
+        if not line.busy.acquire(timeout=deadline.remaining_seconds()):
+            raise TransportError(f"{host.name} is still busy with an earlier batch", hint="is its interval too short?")
+        try:
+            yield line
+        finally:
+            if self._lines.get(host.name) is not line:
+                _drop(line)  # it was closed while we were busy
+            line.busy.release()
+
+    def _ask(self, line: _Line, host: Host, scripts: Sequence[tuple[str, float]], deadline: Deadline) -> list[Section]:
+        self._check_kept(line, host)
+        if line.shell is not None:
+            try:
+                return self._round_trip(line.shell, scripts, deadline)
+            except EndedError:
+                if deadline.is_over():
+                    raise
+                _drop(line)
+        line.shell, line.host, line.stamp = self._opened(host, deadline), host, _stamp(self._pins)
+        return self._round_trip(line.shell, scripts, deadline)
+
+    def _check_kept(self, line: _Line, host: Host) -> None:
+        """Drop what was opened for another address or login; look at the pins again if their file has changed."""
+        if line.shell is None or line.host is None:
+            return
+        if line.host != host:
+            _drop(line)
+        elif line.stamp != (stamp := _stamp(self._pins)):
+            known_hosts.verify(self._pins, host, login.shown_key(line.shell.transport))
+            line.stamp = stamp
+
+    def _opened(self, host: Host, deadline: Deadline) -> Shell:
+        seconds = min(_CONNECT_SECONDS, deadline.remaining_seconds())
+        soon = Deadline.after(self._clock, seconds)
+        transport = login.connect(host, self._pins, soon, self._cutoff)
+        try:
+            with self._cutoff.watching(login.socket_of(transport), soon):
+                shell = Shell.open(transport, f"{host.address} port {host.port}", soon)
+        except BaseException:
+            login.hang_up(transport)
+            raise
+        with self._lock:
+            self._counts = dataclasses.replace(self._counts, connections=self._counts.connections + 1)
+        return shell
+
+    def _round_trip(self, shell: Shell, scripts: Sequence[tuple[str, float]], deadline: Deadline) -> list[Section]:
+        with self._lock:
+            self._counts = dataclasses.replace(self._counts, round_trips=self._counts.round_trips + 1)
+        with self._cutoff.watching(login.socket_of(shell.transport), deadline):
+            return shell.ask(scripts, deadline)
+
+
+def _stamp(pins: Path) -> tuple[int, ...]:
+    try:
+        status = pins.stat()
+    except OSError:
+        return ()
+    return (status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _drop(line: _Line) -> None:
+    shell, line.shell = line.shell, None
+    if shell is not None:
+        shell.hang_up()
+
+
+def _close(line: _Line) -> None:
+    """Hang up, or, when a batch is under way, make it fail: who runs it hangs up."""
+    if line.busy.acquire(blocking=False):
+        try:
+            _drop(line)
+        finally:
+            line.busy.release()
+    elif (shell := line.shell) is not None:
+        cut(login.socket_of(shell.transport))
