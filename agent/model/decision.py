@@ -58,13 +58,17 @@ class ActionStarted:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ActionRefused:
-    """A gate said no, until a moment, or until somebody does what it needs."""
+    """A gate said no, until a moment, or until somebody does what it needs.
+
+    With `exec_id`: the gates had said yes, and the agent stopped before anything began.
+    """
 
     at_us: int
     gate: str
     reason: str
     until_us: int | None = None
     needs: str = ""
+    exec_id: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -101,3 +101,4 @@ class Answer:
     says: str
     until_us: int | None = None
     needs: str = ""
+    trips: str = ""  # the scope whose breaker opens by it

@@ -19,29 +19,40 @@ def standing(backup: Backup, point: Point | None, proof: Proof | None, *, last_f
     return Standing.PARTIAL if point.partial else Standing.GOOD
 
 
-def freshness(backup: Backup, point: Point | None, proof: Proof | None, *, watched_since_us: int, now_us: int) -> Look:
+def freshness(
+    backup: Backup,
+    point: Point | None,
+    proof: Proof | None,
+    *,
+    last_failed: str,
+    watched_since_us: int,
+    now_us: int,
+) -> Look:
     """Freshness as a check: critical when nothing restorable is younger than the rpo, or the last drill failed.
 
-    A backup that never ran is given its rpo from the moment it was first watched.
+    A backup that never ran is given its rpo from the moment it was first watched. A failed run is a warning while an
+    older point is fresh enough, and critical when there is no rpo to say what is enough.
     """
-    rpo = backup.rpo_seconds or 0.0
     since = point.at_us if point is not None else watched_since_us
     age = max(0.0, (now_us - since) / MICROSECONDS)
-    metrics = {"age": age}
+
+    def look(verdict: Verdict, summary: str) -> Look:
+        return Look(verdict=verdict, summary=summary, metrics={"age": age})
+
     if proof is not None and not proof.passed:
-        found = "; ".join(proof.faults[:3]) or "no reason was given"
-        return Look(verdict=Verdict.CRITICAL, summary=f"the last drill failed: {found}", metrics=metrics)
-    if age > rpo:
-        what = "the newest restorable point is" if point is not None else "nothing was ever saved, watched for"
-        return Look(verdict=Verdict.CRITICAL, summary=f"{what} {_hours(age)} old, rpo {_hours(rpo)}", metrics=metrics)
+        return look(Verdict.CRITICAL, f"the last drill failed: {'; '.join(proof.faults[:3]) or 'no reason was given'}")
+    if backup.rpo_seconds is not None and age > backup.rpo_seconds:
+        what = "the newest restorable point is" if point is not None else "nothing was ever saved: watched for"
+        return look(Verdict.CRITICAL, f"{what} {_hours(age)}, rpo {_hours(backup.rpo_seconds)}")
+    if last_failed:
+        verdict = Verdict.WARNING if backup.rpo_seconds is not None and point is not None else Verdict.CRITICAL
+        return look(verdict, f"the last run failed: {last_failed}")
     if point is None:
-        return Look(verdict=Verdict.OK, summary="nothing saved yet, within the rpo", metrics=metrics)
+        return look(Verdict.OK, "nothing saved yet")
     if point.partial:
-        return Look(
-            verdict=Verdict.WARNING, summary=f"partial, {_hours(age)} old: some files were unreadable", metrics=metrics
-        )
-    proven = "proven by a restore" if proof is not None and proof.passed else "not yet proven by a restore"
-    return Look(verdict=Verdict.OK, summary=f"{_hours(age)} old, {proven}", metrics=metrics)
+        return look(Verdict.WARNING, f"partial, {_hours(age)} old: some files could not be read")
+    proven = "proven by a restore" if proof is not None else "not yet proven by a restore"
+    return look(Verdict.OK, f"{_hours(age)} old, {proven}")
 
 
 def _hours(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """The calendar: when something is next due by an interval or a rule, and whether a window is open now."""
 
+import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -123,3 +124,8 @@ def shortest_seconds(cadence: Cadence, now_us: int) -> float:
     moments = upcoming(cadence, now_us, now_us + 400 * 86400 * MICROSECONDS, limit=10)
     gaps = [(later - earlier) / MICROSECONDS for earlier, later in pairwise(moments)]
     return max(gaps, default=86400.0)
+
+
+def splay_seconds(key: str, most_seconds: float) -> float:
+    """A key's own share of a splay: always the same, spread evenly over the keys."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64 * most_seconds

@@ -114,7 +114,7 @@ def _tripped(scope: Scope, request: Request, facts: Facts) -> Answer | None:
         says = (
             f"{len(scope.unhealthy)} of {len(scope.hosts)} hosts of {scope.name} are unhealthy, {allowed} are allowed"
         )
-        return _no("breaker", says)
+        return Answer(gate="breaker", passes=False, says=says, trips=scope.name)
     if scope.tripped_us is not None:
         until = scope.tripped_us + int(facts.breaker_cooldown_seconds * MICROSECONDS)
         if facts.now_us < until:

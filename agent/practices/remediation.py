@@ -60,12 +60,13 @@ def started(state: CheckState, exec_id: str) -> CheckState:
 def refused(state: CheckState, given: ActionRefused) -> Outcome:
     """A refusal uses no attempt and climbs no ladder; the same one is told only once."""
     climb = state.climb
-    if climb is None or climb.phase is not Phase.ASKED:
+    if climb is None or (climb.phase, climb.exec_id) not in {(Phase.ASKED, ""), (Phase.RUNNING, given.exec_id)}:
         return state, ()
     reason = f"{given.gate}: {given.reason}"
     until = given.until_us or given.at_us + int(ASK_AGAIN_SECONDS * MICROSECONDS)
     after = dataclasses.replace(
         climb,
+        exec_id="",
         phase=Phase.WAITING if given.needs else Phase.REFUSED,
         ask_again_us=None if given.needs else until,
         refusal=reason,

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from agent.errors import WatchkeeperError
 from agent.model.check import Rules
 from agent.model.policy import PolicySet
-from agent.model.state import CheckState, from_document
+from agent.model.state import CheckState, Phase, from_document
+from agent.practices import story
 from agent.store import journal, states
 from agent.store.engine import Store
 
@@ -19,6 +20,8 @@ class Book:
         self._states: dict[str, CheckState] = {}
         self._revisions: dict[str, int] = {}
         self._children: Mapping[str, tuple[str, ...]] = {}
+        self._restless: set[str] = set()
+        self._askers: dict[str, frozenset[str]] = {}
         self._head = 0
         self._version = -1
         self.generation = 0
@@ -70,11 +73,30 @@ class Book:
         """Remember what was saved."""
         self._states[state.key] = state
         self._revisions[state.key] = revision
+        (self._restless.add if story.wants_tick(state) else self._restless.discard)(state.key)
+        if state.climb is not None and state.climb.phase is Phase.VERIFYING:
+            self._askers[state.key] = frozenset(key for key, _, _ in state.climb.proofs) - {state.key}
+        else:
+            self._askers.pop(state.key, None)
 
     def drop(self, key: str) -> None:
         """Forget a check that is no longer in force."""
         self._states.pop(key, None)
         self._revisions.pop(key, None)
+        self._restless.discard(key)
+        self._askers.pop(key, None)
+
+    def restless(self) -> tuple[str, ...]:
+        """The checks for which time alone may decide something."""
+        return tuple(self._restless)
+
+    def askers(self, key: str) -> tuple[str, ...]:
+        """The checks whose remedy is to be proven by this one."""
+        return tuple(asker for asker, proofs in self._askers.items() if key in proofs)
+
+    def wanted_proofs(self) -> frozenset[str]:
+        """The checks that are to be looked at soon, for they prove a remedy."""
+        return frozenset(key for proofs in self._askers.values() for key in proofs)
 
     def failing_parents(self, key: str) -> tuple[str, ...]:
         """Which of a check's parents fail now."""

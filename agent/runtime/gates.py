@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from agent.actions import playbook as playbooks
+from agent.actions.play_risk import raised_risk
+from agent.actions.playbook import exists
 from agent.clock import MICROSECONDS, NANOSECONDS, Clock
 from agent.errors import ConflictError
 from agent.model.check import Check, host_of, reach_key
@@ -78,6 +79,9 @@ class Gatekeeper:
             admission = Admission(answers=answers)
             if answers[-1].passes:
                 admission = self._reserve(tx, wanted, answers)
+            elif answers[-1].trips:
+                scope = answers[-1].trips
+                switches.turn(tx, f"breaker:{scope}", on=True, by="agent", why=answers[-1].says)
             self._write_down(tx, wanted, admission)
             then(tx, admission)
         self._failpoint("after-intent")
@@ -167,7 +171,7 @@ class Gatekeeper:
     ) -> tuple[Scope, ...]:
         def scope(name: str, hosts: frozenset[str]) -> Scope:
             switch = switches.get(tx, f"breaker:{name}")
-            return Scope(name=name, hosts=hosts, unhealthy=unhealthy & hosts, tripped_us=switch.at_us if switch else None)
+            return Scope(name=name, hosts=hosts, unhealthy=unhealthy & hosts, tripped_us=switch.at_us or None)
 
         return scope("the fleet", fleet), scope(f"service {service}", mine)
 
@@ -179,12 +183,14 @@ class Gatekeeper:
     def _unhealthy(self) -> frozenset[str]:
         states = self._book.states()
         return frozenset(
-            host for key, state in states.items() if state.hard is Verdict.CRITICAL and (host := host_of(key)) is not None
+            host
+            for key, state in states.items()
+            if state.hard is Verdict.CRITICAL and (host := host_of(key)) is not None
         )
 
     def _kill_switch(self, tx: Tx) -> str:
         switch = switches.get(tx, KILL_SWITCH)
-        if switch is not None and switch.on:
+        if switch.is_on:
             return f"by {switch.by}: {switch.why}"
         file = self._book.policies.config.state / KILL_SWITCH
         return f"the file {file.name} exists" if file.exists() else ""
@@ -222,14 +228,14 @@ class Gatekeeper:
         )  # fmt: skip
 
     def _missing(self, name: str) -> str:
-        if not name or playbooks.exists(self._book.policies.config.playbooks, name):
+        if not name or exists(self._book.policies.config.playbooks, name):
             return ""
         return f"there is no playbook {name}"
 
     def _raised(self, name: str) -> tuple[Risk, str] | None:
         if not name or self._missing(name):
             return None
-        return playbooks.raised_risk(self._book.policies.config.playbooks, name)
+        return raised_risk(self._book.policies.config.playbooks, name)
 
 
 def _paused(until_us: int | None, why: str, now_us: int) -> str:
@@ -238,7 +244,9 @@ def _paused(until_us: int | None, why: str, now_us: int) -> str:
 
 def _document(value: Request | Answer) -> dict[str, Any]:
     document = dataclasses.asdict(value)
-    return {name: inner if isinstance(inner, str | int | bool | None) else _plain(inner) for name, inner in document.items()}
+    return {
+        name: inner if isinstance(inner, str | int | bool | None) else _plain(inner) for name, inner in document.items()
+    }
 
 
 def _plain(value: Any) -> Any:

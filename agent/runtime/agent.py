@@ -1,0 +1,50 @@
+"""The agent of one process: its parts, put together by the composition root."""
+
+import dataclasses
+
+from agent.clock import Clock
+from agent.runtime.book import Book
+from agent.runtime.desk import Desk
+from agent.runtime.dispatch import Dispatcher
+from agent.runtime.executor import Executor
+from agent.runtime.gates import Gatekeeper
+from agent.runtime.looking import Looker
+from agent.runtime.pipeline import Pipeline
+from agent.runtime.recorder import Recorder
+from agent.runtime.reload import Reloader
+from agent.runtime.remedies import Remedies
+from agent.runtime.rounds import Rounds
+from agent.runtime.saves import Saves
+from agent.runtime.scheduler import Scheduler
+from agent.runtime.workers import Workers
+from agent.store.engine import Store
+from agent.transports.ssh import SshPool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Agent:
+    """Everything that works together in one process; `close` ends it in order."""
+
+    clock: Clock
+    store: Store
+    workers: Workers
+    book: Book
+    desk: Desk
+    gatekeeper: Gatekeeper
+    executor: Executor
+    remedies: Remedies
+    saves: Saves
+    rounds: Rounds
+    recorder: Recorder
+    looker: Looker
+    pipeline: Pipeline
+    dispatcher: Dispatcher
+    reloader: Reloader
+    scheduler: Scheduler
+    pool: SshPool
+
+    def close(self) -> None:
+        """Stop the threads, hang up, close the store."""
+        self.workers.close()
+        self.pool.close()
+        self.store.close()

@@ -1,0 +1,143 @@
+"""The daemon: start, the loops, stop. A loop that breaks is logged and goes on; the heartbeat tells if one hangs."""
+
+import asyncio
+import dataclasses
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+from agent.clock import NANOSECONDS
+from agent.model.decision import Gap
+from agent.model.journal import Entry
+from agent.runtime import once
+from agent.runtime.agent import Agent
+from agent.runtime.heartbeat import Heartbeat
+from agent.runtime.health import Health
+from agent.runtime.orders import Orders
+from agent.runtime.rota import Rota
+from agent.runtime.summary import Summary, summarise
+from agent.runtime.workers import guard
+from agent.store import journal
+
+logger = logging.getLogger(__name__)
+STOP_SECONDS = 10.0  # for looks under way when the daemon is told to stop
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """How a daemon is to run."""
+
+    for_seconds: float | None = None
+    once: bool = False
+    heartbeat: Heartbeat
+    health: Health
+    on_started: Callable[[], None] = lambda: None
+
+
+async def run(agent: Agent, setting: Setting) -> Summary:
+    """Run until told to stop, or until the time is up; what was done in that time."""
+    began_us = agent.clock.now()
+    stop = asyncio.Event()
+    rota = Rota(agent)
+    orders = Orders(agent, rota)
+    _listen(stop, orders)
+    await start(agent, rota)
+    setting.heartbeat.notify("READY=1")
+    setting.on_started()
+    if setting.once:
+        await once.through(agent, rota)
+    else:
+        await _loop(agent, setting, rota, orders, stop)
+    setting.heartbeat.notify("STOPPING=1")
+    await rota.finish(STOP_SECONDS)
+    await agent.recorder.flush()
+    await guard("last deliveries", agent.dispatcher.round(), otherwise=lambda _: 0)
+    await agent.workers.write(_note, agent, "stopped", "the agent was told to stop")
+    return summarise(agent, began_us)
+
+
+async def start(agent: Agent, rota: Rota) -> None:
+    """Take up where the last process ended: what was soft is forgotten, what ran is adopted, what was asked is asked."""
+    await agent.workers.write(_note, agent, "started", "the agent was started")
+    await agent.workers.write(agent.saves.watch_from_now)
+    for key in tuple(agent.book.states()):
+        await agent.pipeline.follow(key, Gap(at_us=agent.clock.now(), from_us=0))
+    await agent.executor.adopt()
+    await agent.pipeline.resume(tuple(agent.book.states()))
+    rota.adopt()
+
+
+def _note(agent: Agent, kind: str, why: str) -> None:
+    with agent.store.write() as tx:
+        journal.append(
+            tx,
+            Entry(
+                actor="agent", kind=f"agent-{kind}", object_type="agent", object_id=agent.book.policies.config.name,
+                why=why, policy_generation=agent.book.generation, body={"digest": agent.book.policies.digest},
+            ),
+        )  # fmt: skip
+
+
+def _listen(stop: asyncio.Event, orders: Orders) -> None:
+    loop = asyncio.get_running_loop()
+
+    def told(number: signal.Signals) -> None:
+        if stop.is_set():  # told twice: now
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told, number)
+    loop.add_signal_handler(signal.SIGHUP, orders.reload_soon)
+
+
+async def _loop(agent: Agent, setting: Setting, rota: Rota, orders: Orders, stop: asyncio.Event) -> None:
+    async def beat() -> None:
+        if late := setting.heartbeat.late():
+            logger.error("no progress: %s", ", ".join(late))
+        setting.heartbeat.beat()
+
+    async def mind_the_clock() -> None:
+        step = setting.health.clock_step_seconds()
+        if step:
+            await agent.workers.write(_note, agent, "clock-step", f"the wall clock jumped by {step:.1f} s")
+        await agent.pipeline.resume(rota.hurry(agent.book.refresh()))
+        await agent.pipeline.take_time(agent.clock.now())
+
+    async def start_due() -> None:
+        await agent.rounds.start_due()
+
+    async def deliver() -> None:
+        await agent.dispatcher.round()
+
+    loops: tuple[tuple[str, float, Callable[[], Awaitable[None]]], ...] = (
+        ("checks", 0.25, rota.turn),
+        ("executions", 0.25, agent.executor.poll),
+        ("time", 1.0, mind_the_clock),
+        ("rounds", 1.0, start_due),
+        ("deliveries", 1.0, deliver),
+        ("looks", 2.0, agent.recorder.flush),
+        ("orders", 1.0, orders.turn),
+        ("heartbeat", 5.0, beat),
+    )
+    running = [asyncio.create_task(_turn(agent, setting, name, pause, work)) for name, pause, work in loops]
+    try:
+        await asyncio.wait_for(stop.wait(), timeout=setting.for_seconds)
+    except TimeoutError:
+        logger.info("the time is up")
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _turn(
+    agent: Agent, setting: Setting, name: str, pause_seconds: float, work: Callable[[], Awaitable[None]]
+) -> None:
+    setting.heartbeat.expect(name, within_seconds=30.0 + 4 * pause_seconds)
+    following_ns = agent.clock.boottime()
+    while True:
+        await guard(f"loop {name}", work(), otherwise=lambda _: None)
+        setting.heartbeat.stamp(name)
+        following_ns = max(following_ns + int(pause_seconds * NANOSECONDS), agent.clock.boottime())
+        await agent.clock.sleep_until(following_ns)

@@ -1,0 +1,93 @@
+"""The dispatcher: what the outbox holds goes to its sinks, in order per incident, until they have it."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from agent.clock import MICROSECONDS, Clock, Deadline
+from agent.model.config import SinkSpec
+from agent.model.outbox import Delivered, Delivery, Message
+from agent.runtime.book import Book
+from agent.runtime.workers import Workers, guard
+from agent.sinks import SinkContext
+from agent.store import outbox
+from agent.store.engine import Store
+
+logger = logging.getLogger(__name__)
+DELIVERY_SECONDS = 20.0
+FIRST_RETRY_SECONDS = 2.0
+LONGEST_RETRY_SECONDS = 900.0
+GIVE_UP_SECONDS = 86400.0
+AT_ONCE = 50  # messages in one round
+
+
+class Dispatcher:
+    """Delivers at least once; every message carries the key by which the other side knows it again."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        book: Book,
+        workers: Workers,
+        sinks: Mapping[str, type],
+        context: SinkContext,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._book = book
+        self._workers = workers
+        self._sinks: Mapping[str, Any] = sinks
+        self._context = context
+
+    async def round(self) -> int:
+        """Try everything that is due; how many were delivered."""
+        with self._store.read() as reader:
+            due = outbox.due(reader, self._clock.now(), AT_ONCE)
+        by_sink: dict[str, list[Message]] = {}
+        for message in due:
+            by_sink.setdefault(message.sink, []).append(message)
+        counts = await asyncio.gather(*(self._to_sink(name, messages) for name, messages in by_sink.items()))
+        return sum(counts)
+
+    async def _to_sink(self, name: str, messages: list[Message]) -> int:
+        spec = next((sink for sink in self._book.policies.config.sinks if sink.name == name), None)
+        done = 0
+        for message in messages:
+            answer = Delivered(outcome=Delivery.REFUSED, detail="this sink is no longer configured")
+            if spec is not None:
+                answer = await self._deliver(spec, message)
+            await self._workers.write(self._settle, message, answer)
+            done += answer.outcome is Delivery.DELIVERED
+        return done
+
+    async def _deliver(self, spec: SinkSpec, message: Message) -> Delivered:
+        sink = self._sinks[spec.kind]
+        deadline = Deadline.after(self._clock, DELIVERY_SECONDS)
+        answer: Delivered = await guard(
+            f"sink {spec.name}",
+            self._workers.look(sink.deliver, message, spec.options, self._context, deadline),
+            otherwise=lambda error: Delivered(outcome=Delivery.RETRY, detail=str(error) or type(error).__name__),
+        )
+        return answer
+
+    def _settle(self, message: Message, answer: Delivered) -> None:
+        now_us = self._clock.now()
+        with self._store.write() as tx:
+            if answer.outcome is Delivery.DELIVERED:
+                outbox.delivered(tx, message.id)
+            elif answer.outcome is Delivery.REFUSED or now_us - message.created_at_us > GIVE_UP_SECONDS * MICROSECONDS:
+                logger.warning("sink %s will not get message %s: %s", message.sink, message.id, answer.detail)
+                outbox.dead(tx, message.id, answer.detail)
+            else:
+                pause = answer.retry_after_seconds or retry_seconds(message.attempts)
+                outbox.postpone(tx, message.id, now_us + int(pause * MICROSECONDS), answer.detail)
+
+
+def retry_seconds(attempts: int) -> float:
+    """Doubled after each attempt, at most a quarter of an hour, with a tenth of jitter."""
+    pause = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(attempts, 20))
+    return pause * random.uniform(0.9, 1.1)  # noqa: S311  jitter needs no secrecy

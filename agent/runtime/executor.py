@@ -1,0 +1,185 @@
+"""Long work, from a durable intent to a recorded end: started in its shim, found again after a restart, settled once."""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from agent.clock import Clock
+from agent.errors import ConflictError, WatchkeeperError
+from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.model.journal import Entry
+from agent.runtime.book import Book
+from agent.runtime.workers import Workers, guard
+from agent.store import executions, journal, leases
+from agent.store.engine import Store
+from agent.store.tx import Tx
+from agent.transports import child
+from agent.transports.child import Ended, Packet, Shim
+
+logger = logging.getLogger(__name__)
+REPOSITORY_LOCK = "repository:"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Finish:
+    """How a piece of work ended."""
+
+    state: ExecutionState
+    summary: str
+    exit_code: int | None = None
+    detail: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Work(Protocol):
+    """What one kind of execution knows: what to run, what its end means, what else is written with it."""
+
+    def packet(self, execution: Execution, run_dir: Path) -> Packet:
+        """What the shim is to run; a WatchkeeperError means that nothing was started."""
+
+    def finish(self, execution: Execution, run_dir: Path, ended: Ended, /) -> Finish:
+        """What the run folder says of the end."""
+
+    def record(self, tx: Tx, execution: Execution, finish: Finish) -> Callable[[], None]:
+        """Write what follows, in the same transaction; the callable runs once it is durable."""
+
+
+class Executor:
+    """Starts executions, watches them, settles each exactly once."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        book: Book,
+        workers: Workers,
+        works: Mapping[ExecutionKind, Work],
+        failpoint: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._book = book
+        self._workers = workers
+        self._works = works
+        self._failpoint = failpoint
+        self._running: dict[str, Execution] = {}
+
+    def running(self) -> tuple[Execution, ...]:
+        """What runs now, as far as this process watches it."""
+        return tuple(self._running.values())
+
+    def run_dir(self, execution: Execution) -> Path:
+        """The folder of an execution."""
+        return self._book.policies.config.state / execution.run_dir
+
+    async def start(self, execution: Execution) -> None:
+        """Hand an intended execution to a shim; what cannot be started is settled at once."""
+        started = await guard(
+            f"start of {execution.number}",
+            self._workers.look(self._launch, execution),
+            otherwise=lambda error: f"it could not be started: {error}",
+        )
+        if isinstance(started, str):
+            await self._settle(execution, Finish(state=ExecutionState.FAILED, summary=started))
+            return
+        self._running[execution.id] = await self._workers.write(self._dispatched, execution, started)
+        self._failpoint("after-dispatch")
+
+    def _launch(self, execution: Execution) -> Shim:
+        run_dir = self.run_dir(execution)
+        return child.launch(run_dir, self._works[execution.kind].packet(execution, run_dir), self._clock)
+
+    def _dispatched(self, execution: Execution, shim: Shim) -> Execution:
+        changed = dataclasses.replace(
+            execution, state=ExecutionState.DISPATCHED, shim_pid=shim.pid, shim_started=shim.started,
+            boot_id=shim.boot_id, dispatched_at_us=self._clock.now(), revision=execution.revision + 1,
+        )  # fmt: skip
+        with self._store.write() as tx:
+            executions.update(tx, changed)
+            for host in execution.args.get("hosts", ()):
+                leases.renew_owner(tx, host, execution.id, shim.pid, shim.started)
+            self._note(tx, changed, "dispatched", f"its shim is process {shim.pid}")
+        return changed
+
+    async def adopt(self) -> None:
+        """After a start: take up what runs, settle what ended meanwhile, cancel what never began."""
+        with self._store.read() as reader:
+            found = executions.open_ones(reader)
+        for execution in found:
+            if execution.id in self._running:
+                continue
+            shim = child.kept_by(self.run_dir(execution))
+            if execution.state is ExecutionState.INTENT and (shim is None or shim.pid == 0):
+                if await self._workers.look(child.forbid, self.run_dir(execution)):
+                    finish = Finish(state=ExecutionState.CANCELLED, summary="the agent stopped before it began")
+                    await self._settle(execution, finish)
+                    continue
+                shim = child.kept_by(self.run_dir(execution))
+            if execution.state is ExecutionState.INTENT and shim is not None:
+                execution = await self._workers.write(self._dispatched, execution, shim)  # noqa: PLW2901
+            self._running[execution.id] = execution
+
+    async def poll(self) -> None:
+        """Settle everything that has ended."""
+        for execution in self.running():
+            ended = child.peek(self.run_dir(execution), _shim(execution), self._clock)
+            if isinstance(ended, child.Running):
+                continue
+            await self._settle(execution, self._judge(execution, ended))
+
+    def _judge(self, execution: Execution, ended: Ended | child.Lost) -> Finish:
+        if isinstance(ended, child.Lost):
+            summary = "its shim is gone and left no result: nobody can say how it ended"
+            return Finish(state=ExecutionState.UNCERTAIN, summary=summary)
+        try:
+            return self._works[execution.kind].finish(execution, self.run_dir(execution), ended)
+        except (WatchkeeperError, OSError, ValueError) as error:
+            summary = f"it ended with {ended.exit_code}, and its record cannot be read: {error}"
+            return Finish(state=ExecutionState.UNCERTAIN, summary=summary, exit_code=ended.exit_code)
+
+    async def _settle(self, execution: Execution, finish: Finish) -> None:
+        self._running.pop(execution.id, None)
+        try:
+            after = await self._workers.write(self._record, execution, finish)
+        except ConflictError:
+            logger.debug("%s was settled by another process", execution.number)
+            return
+        after()
+
+    def _record(self, execution: Execution, finish: Finish) -> Callable[[], None]:
+        changed = dataclasses.replace(
+            execution, state=finish.state, summary=finish.summary, exit_code=finish.exit_code,
+            detail=finish.detail, ended_at_us=self._clock.now(), revision=execution.revision + 1,
+        )  # fmt: skip
+        with self._store.write() as tx:
+            executions.update(tx, changed)
+            if finish.state is not ExecutionState.UNCERTAIN:
+                release(tx, changed)
+            self._note(tx, changed, finish.state.value, finish.summary)
+            return self._works[execution.kind].record(tx, changed, finish)
+
+    def _note(self, tx: Tx, execution: Execution, kind: str, why: str) -> None:
+        journal.append(
+            tx,
+            Entry(
+                actor="agent", on_behalf_of=execution.actor, kind=f"execution-{kind}", object_type="execution",
+                object_id=execution.number, revision=execution.revision, why=why, exec_id=execution.id,
+                body={"exit_code": execution.exit_code, "shim_pid": execution.shim_pid, "detail": dict(execution.detail)},
+                policy_generation=self._book.generation,
+            ),
+        )  # fmt: skip
+
+
+def release(tx: Tx, execution: Execution) -> None:
+    """Free everything that an execution holds."""
+    for lease in leases.held(tx):
+        if lease.owner == execution.id:
+            leases.release(tx, lease.name, execution.id)
+
+
+def _shim(execution: Execution) -> Shim | None:
+    if execution.shim_pid is None or execution.shim_started is None:
+        return None
+    return Shim(pid=execution.shim_pid, started=execution.shim_started, boot_id=execution.boot_id)

@@ -1,0 +1,144 @@
+"""One look at everything that is due on one host over one transport; a sick host is a result, never an exception."""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from agent.checks import Target, offers
+from agent.clock import MICROSECONDS, NANOSECONDS, Clock, Deadline
+from agent.errors import HostKeyError, TransportError
+from agent.model.check import Check, RunFrom, reach_key
+from agent.model.host import Connection, Host
+from agent.model.look import Look, Result, Section, Unit, Verdict
+from agent.runtime.workers import Workers, guard
+from agent.transports import local
+
+CONNECT_SECONDS = 20.0  # for the login that may come before the first script
+GRACE_SECONDS = 2.0  # a probe keeps its own time; this is for those that fail to
+
+Scripts = Sequence[tuple[str, float]]
+
+
+class Pool(Protocol):
+    """Kept connections to hosts."""
+
+    def run_batch(self, host: Host, scripts: Scripts, deadline: Deadline) -> list[Section]:
+        """All scripts in one round trip."""
+
+
+class Looker:
+    """Looks; knows the shapes of probes, and nothing of what the results mean."""
+
+    def __init__(
+        self,
+        *,
+        probes: Mapping[str, type],
+        pool: Pool,
+        workers: Workers,
+        clock: Clock,
+        inner: Mapping[str, Callable[[Check], Look]],
+    ) -> None:
+        self._probes: Mapping[str, Any] = probes
+        self._pool = pool
+        self._workers = workers
+        self._clock = clock
+        self._inner = inner
+
+    async def look(self, host: Host | None, checks: Sequence[Check]) -> list[Result]:
+        """Everything that is due: what the agent sees itself, and the host's scripts in one round trip."""
+        scripted = [check for check in checks if self._goes_over_ssh(host, check)]
+        alone = [self._alone(host, check) for check in checks if check not in scripted and check.kind != "reach"]
+        reaching = bool(scripted) or any(check.kind == "reach" for check in checks)
+        over_ssh = [self._over_ssh(host, scripted)] if host is not None and reaching else []
+        found = await asyncio.gather(*over_ssh, *alone)
+        return [result for results in found for result in results]
+
+    def _goes_over_ssh(self, host: Host | None, check: Check) -> bool:
+        if host is None or host.connection is not Connection.SSH or check.run_from is not RunFrom.HOST:
+            return False
+        return check.kind in self._probes and offers(self._probes[check.kind], "script")
+
+    async def _alone(self, host: Host | None, check: Check) -> list[Result]:
+        begun_us, begun_ns = self._clock.now(), self._clock.boottime()
+        limit = check.timeout_seconds + GRACE_SECONDS
+        found = await guard(
+            check.key,
+            asyncio.wait_for(self._one(host, check), timeout=limit),
+            otherwise=lambda error: _cannot_tell(error, limit),
+        )
+        return [self._result(check, found, begun_us, begun_ns)]
+
+    async def _one(self, host: Host | None, check: Check) -> Look:
+        if check.kind in self._inner:
+            return await self._workers.look(self._inner[check.kind], check)
+        probe = self._probes[check.kind]
+        if check.run_from is RunFrom.AGENT and offers(probe, "reach"):
+            target = Target(host=host.name if host else None, address=host.address if host else None)
+            deadline = Deadline.after(self._clock, check.timeout_seconds)
+            found: Look = await probe.reach(target, check.options, deadline)
+            return found
+        if offers(probe, "look"):
+            seen: Look = await self._workers.look(probe.look, check.options)
+            return seen
+        return await self._workers.look(self._locally, probe, check)
+
+    def _locally(self, probe: Any, check: Check) -> Look:
+        deadline = Deadline.after(self._clock, check.timeout_seconds + GRACE_SECONDS / 2)
+        sections = local.run_batch([(probe.script(check.options), check.timeout_seconds)], deadline)
+        return _read(probe, sections[0], check)
+
+    async def _over_ssh(self, host: Host, checks: Sequence[Check]) -> list[Result]:
+        begun_us, begun_ns = self._clock.now(), self._clock.boottime()
+        scripts = [(self._probes[one.kind].script(one.options), one.timeout_seconds) for one in checks]
+        limit = CONNECT_SECONDS + sum(one.timeout_seconds for one in checks)
+        try:
+            sections = await self._workers.look(
+                self._pool.run_batch, host, scripts or [(":", 5.0)], Deadline.after(self._clock, limit)
+            )
+        except TransportError as error:
+            return [self._reached(host, _unreachable(error), begun_us, begun_ns)]
+        seen = Look(verdict=Verdict.OK, summary=f"{host.name} answers")
+        results = [self._reached(host, seen, begun_us, begun_ns)]
+        for check, section in zip(checks, sections, strict=False):
+            found = await guard(
+                check.key, self._reading(check, section), otherwise=lambda error: _cannot_tell(error, 0.0)
+            )
+            results.append(self._result(check, found, begun_us, begun_ns))
+        return results
+
+    async def _reading(self, check: Check, section: Section) -> Look:
+        return _read(self._probes[check.kind], section, check)
+
+    def _reached(self, host: Host, look: Look, begun_us: int, begun_ns: int) -> Result:
+        return self._stamped(reach_key(host.name), look, begun_us, begun_ns)
+
+    def _result(self, check: Check, look: Look, begun_us: int, begun_ns: int) -> Result:
+        return self._stamped(check.key, look, begun_us, begun_ns)
+
+    def _stamped(self, key: str, look: Look, begun_us: int, begun_ns: int) -> Result:
+        took = (self._clock.boottime() - begun_ns) / NANOSECONDS
+        if "time" not in look.metrics:
+            look = dataclasses.replace(look, metrics={**look.metrics, "time": round(took, 6)})
+        return Result(key=key, begun_us=begun_us, ended_us=begun_us + int(took * MICROSECONDS), look=look)
+
+
+def _read(probe: Any, section: Section, check: Check) -> Look:
+    if section.timed_out:
+        summary = f"no answer within {check.timeout_seconds:g} s"
+        return Look(verdict=Verdict.UNKNOWN, summary=summary, evidence=section.text)
+    found: Look = probe.read(section, check.options)
+    return found
+
+
+def _unreachable(error: TransportError) -> Look:
+    failure = "host-key" if isinstance(error, HostKeyError) else "transport"
+    return Look(
+        verdict=Verdict.CRITICAL, summary=str(error), metrics={"failure": failure}, units={"failure": Unit.TEXT},
+        evidence=error.hint,
+    )  # fmt: skip
+
+
+def _cannot_tell(error: Exception, limit: float) -> Look:
+    words = str(error) or (f"nothing within {limit:g} s" if isinstance(error, TimeoutError) else type(error).__name__)
+    return Look(verdict=Verdict.UNKNOWN, summary=f"the probe broke: {words}")

@@ -1,0 +1,54 @@
+"""Once through everything: every check, every due backup, every remedy that follows, until nothing is under way."""
+
+import asyncio
+
+from agent.clock import Deadline
+from agent.model.check import Check
+from agent.model.state import Phase
+from agent.runtime.agent import Agent
+from agent.runtime.rota import Rota
+from agent.runtime.scheduler import batches
+
+LONGEST_SECONDS = 3600.0
+PAUSE_SECONDS = 0.2
+
+
+async def through(agent: Agent, rota: Rota) -> None:
+    """Look at every check once, run what is due, see every remedy to its proof."""
+    checks = list(agent.book.policies.checks.values())
+    await asyncio.gather(*(rota.look(host, due) for host, due in batches(checks)))
+    deadline = Deadline.after(agent.clock, LONGEST_SECONDS)
+    while not deadline.is_over():
+        await agent.rounds.start_due()
+        await agent.executor.poll()
+        await agent.pipeline.take_time(agent.clock.now())
+        await _prove(agent, rota)
+        if not agent.executor.running() and not _under_way(agent):
+            break
+        await asyncio.sleep(PAUSE_SECONDS)
+    await asyncio.gather(*(rota.look(host, due) for host, due in batches(_backups(agent))))
+
+
+async def _prove(agent: Agent, rota: Rota) -> None:
+    for host, due in batches(agent.scheduler.take()):
+        wanted = [check for check in due if check.key in _proving(agent)]
+        if wanted:
+            await rota.look(host, wanted)
+
+
+def _proving(agent: Agent) -> frozenset[str]:
+    own = {
+        key for key, state in agent.book.states().items() if state.climb and state.climb.phase is Phase.VERIFYING
+    }
+    return agent.book.wanted_proofs() | own
+
+
+def _under_way(agent: Agent) -> bool:
+    return any(
+        state.climb is not None and state.climb.phase in {Phase.ASKED, Phase.RUNNING, Phase.VERIFYING}
+        for state in agent.book.states().values()
+    )
+
+
+def _backups(agent: Agent) -> list[Check]:
+    return [check for check in agent.book.policies.checks.values() if check.key in agent.book.policies.backups]

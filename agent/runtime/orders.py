@@ -1,0 +1,57 @@
+"""What others ask of the running daemon: a signal, a command, or a file that changed; all of it means reload."""
+
+from typing import Any
+
+from agent.model.decision import Reload
+from agent.runtime.agent import Agent
+from agent.runtime.reload import Outcome
+from agent.runtime.rota import Rota
+from agent.store import orders
+
+LOOK_EVERY_TURNS = 2  # how often the files are compared, in turns of this loop
+
+
+class Orders:
+    """Takes orders out of the store, and watches the files."""
+
+    def __init__(self, agent: Agent, rota: Rota) -> None:
+        self._agent = agent
+        self._rota = rota
+        self._soon = False
+        self._turns = 0
+
+    def reload_soon(self) -> None:
+        """A signal asked for it."""
+        self._soon = True
+
+    async def turn(self) -> None:
+        """Do what was ordered since the last time."""
+        with self._agent.store.read() as reader:
+            waiting = orders.waiting(reader)
+        for order in waiting:
+            if order.verb == "reload":
+                outcome = await self._reload(consent=bool(order.args.get("yes")), actor=order.actor)
+                await self._settle(order.id, outcome.document())
+            else:
+                await self._settle(order.id, {"error": f"this daemon does not know {order.verb}"})
+        self._turns += 1
+        if self._soon or (self._turns % LOOK_EVERY_TURNS == 0 and self._agent.reloader.has_changed()):
+            self._soon = False
+            await self._reload(consent=False, actor="agent")
+
+    async def _settle(self, order_id: str, outcome: dict[str, Any]) -> None:
+        def settle() -> None:
+            with self._agent.store.write() as tx:
+                orders.settle(tx, order_id, outcome)
+
+        await self._agent.workers.write(settle)
+
+    async def _reload(self, *, consent: bool, actor: str) -> Outcome:
+        before = dict(self._agent.book.policies.checks)
+        outcome = await self._agent.workers.write(self._agent.reloader.reload, consent=consent, actor=actor)
+        if outcome.applied:
+            for key, check in self._agent.book.policies.checks.items():
+                if key in before and before[key].rules != check.rules:
+                    await self._agent.pipeline.follow(key, Reload(at_us=self._agent.clock.now()))
+            self._rota.adopt()
+        return outcome

@@ -1,0 +1,118 @@
+"""The path: look → step → record → respond. Everything the agent does by itself begins on this screen."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from agent.model.check import Check, reach_key
+from agent.model.decision import Decision, Input, Parents, Proof, Tick, Verb, WindowEdge
+from agent.model.host import Connection, Host
+from agent.model.look import Result, Verdict
+from agent.model.state import Phase
+from agent.practices import calendar, story
+from agent.runtime.book import Book
+from agent.runtime.desk import AGENT, Desk
+from agent.runtime.looking import Looker
+from agent.runtime.recorder import Recorder
+from agent.runtime.remedies import Remedies
+from agent.runtime.workers import Workers
+
+
+class Pipeline:
+    """From one look at the world to what is done about it."""
+
+    def __init__(
+        self, *, book: Book, looker: Looker, desk: Desk, recorder: Recorder, remedies: Remedies, workers: Workers
+    ) -> None:
+        self._book = book
+        self._looker = looker
+        self._desk = desk
+        self._recorder = recorder
+        self._remedies = remedies
+        self._workers = workers
+        self._turn = asyncio.Lock()
+
+    async def watch(self, host: Host | None, checks: Sequence[Check]) -> list[Result]:
+        """Look at all that is due on one host, and follow every result through."""
+        results = await self._looker.look(host, [check for check in checks if not self._is_out_of_reach(check)])
+        if host is not None and self._casts_doubt_on(host, results):
+            results = [*await self._looker.look(host, [self._book.policies.checks[reach_key(host.name)]]), *results]
+        for result in sorted(results, key=lambda result: not result.key.startswith("agent/checks/reach@")):
+            await self.see(result)
+        return results
+
+    async def see(self, result: Result) -> None:
+        """One result: what suppresses it first, then what it means, then whom it is evidence for."""
+        if self._book.rules(result.key) is None:
+            return
+        self._recorder.note(result)
+        await self._weigh_parents(result.key)
+        await self.follow(result.key, result)
+        for asker in self._book.askers(result.key):
+            proof = Proof(
+                at_us=result.ended_us, key=result.key, begun_us=result.begun_us,
+                verdict=self._book.state(result.key).raw or Verdict.UNKNOWN,
+            )  # fmt: skip
+            await self.follow(asker, proof)
+
+    async def follow(self, key: str, given: Input, *, actor: str = AGENT) -> None:
+        """Whatever was given: step → record → respond."""
+        rules, before = self._book.rules(key), self._book.state(key)
+        if rules is None or story.step(before, given, rules) == (before, ()):
+            return
+        async with self._turn:
+            decided = await self._workers.write(self._desk.follow, key, given, actor=actor)
+        await self._respond(key, decided)
+        if self._book.state(key).is_failing != before.is_failing:
+            for child in self._book.children(key):
+                await self._weigh_parents(child)
+
+    async def _respond(self, key: str, decided: tuple[Decision, ...]) -> None:
+        for one in decided:
+            if one.verb is Verb.TRY_REMEDY:
+                await self._recorder.flush()
+                async with self._turn:
+                    execution = await self._workers.write(self._remedies.ask, key, one)
+                if execution is not None:
+                    await self._remedies.start(execution)
+
+    async def resume(self, keys: Iterable[str]) -> None:
+        """Ask again what was being asked when a process ended, here or in another one."""
+        for key in keys:
+            climb, mark = self._book.state(key).climb, self._book.state(key).mark
+            if climb is not None and climb.phase is Phase.ASKED and self._book.rules(key) is not None:
+                again = Decision(
+                    verb=Verb.TRY_REMEDY, why="it was about to be tried", severity=climb.severity, remedy=climb.remedy,
+                    rung=climb.rung, attempt=climb.attempt, episode=mark.episode if mark else 1,
+                )  # fmt: skip
+                await self._respond(key, (again,))
+
+    async def _weigh_parents(self, key: str) -> None:
+        failing = self._book.failing_parents(key)
+        if failing != self._book.state(key).parents:
+            await self.follow(key, Parents(at_us=self._recorder.now(), failing=failing))
+
+    async def take_time(self, now_us: int) -> None:
+        """Time passed: windows open and close, verifications run out, what was refused is asked again."""
+        policies = self._book.policies
+        for key in self._book.restless():
+            await self.follow(key, Tick(at_us=now_us))
+        for check in policies.checks.values() if policies.windows else ():
+            silenced = calendar.silence(policies.windows, check.service, check.host, now_us)
+            if silenced != self._book.state(check.key).silenced:
+                await self.follow(check.key, WindowEdge(at_us=now_us, silenced=silenced))
+
+    def _is_out_of_reach(self, check: Check) -> bool:
+        """A check that the agent makes itself is left out while its host cannot be reached: its last value stands."""
+        if check.host is None or check.kind == "reach":
+            return False
+        reach = reach_key(check.host)
+        host = self._book.policies.hosts.get(check.host)
+        over_ssh = host is not None and host.connection is Connection.SSH
+        return over_ssh and reach in check.rules.needs and self._book.state(reach).is_failing
+
+    def _casts_doubt_on(self, host: Host, results: Sequence[Result]) -> bool:
+        """A failure seen from here is first a question about the host: is it there at all?"""
+        reach = reach_key(host.name)
+        if reach not in self._book.policies.checks or any(result.key == reach for result in results):
+            return False
+        return any(result.look.verdict is Verdict.CRITICAL for result in results)

@@ -1,0 +1,103 @@
+"""The rounds: which backups and drills are due now, and starting them."""
+
+from agent.clock import Clock
+from agent.model.backup import Backup
+from agent.model.cadence import Cadence, Every
+from agent.model.execution import Execution, ExecutionKind
+from agent.practices import calendar
+from agent.runtime.book import Book
+from agent.runtime.desk import AGENT
+from agent.runtime.executor import Executor
+from agent.runtime.saves import Saves
+from agent.runtime.workers import Workers
+from agent.store import backups, dues, executions
+from agent.store.engine import Store
+
+MICROSECONDS = 1_000_000
+SHORT_SECONDS = 3600.0  # longer intervals are aligned to the clock
+
+
+class Rounds:
+    """Starts what is due, one at a time per repository."""
+
+    def __init__(
+        self, *, store: Store, clock: Clock, book: Book, saves: Saves, executor: Executor, workers: Workers
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._book = book
+        self._saves = saves
+        self._executor = executor
+        self._workers = workers
+        self._began_us = clock.now()
+
+    async def start_due(self) -> int:
+        """Start every backup and drill that is due and whose repository is free; how many were started."""
+        started = 0
+        now_us = self._clock.now()
+        for backup in self._book.policies.backups.values():
+            if backup.paused_until_us is not None and now_us < backup.paused_until_us:
+                continue
+            for kind, why in self.due(backup, now_us):
+                execution = await self.begin(kind, backup, actor=AGENT, why=why)
+                if execution is not None:
+                    started += 1
+                    break
+        return started
+
+    def due(self, backup: Backup, now_us: int) -> list[tuple[ExecutionKind, str]]:
+        """What is due of a backup, and why."""
+        with self._store.read() as reader:
+            last = dues.last_runs(reader)
+            points = backups.points(reader, backup.key, 1)
+            running = [one for one in executions.open_ones(reader) if one.correlation_id == backup.key]
+        if running:
+            return []
+        found = []
+        if self._is_due(backup.every, last.get(f"{ExecutionKind.BACKUP}:{backup.key}"), now_us, backup):
+            found.append((ExecutionKind.BACKUP, "it is due"))
+        drill = backup.drill
+        if (
+            drill
+            and points
+            and self._is_due(drill.every, last.get(f"{ExecutionKind.DRILL}:{backup.key}"), now_us, backup)
+        ):
+            found.append((ExecutionKind.DRILL, "a drill is due"))
+        return found
+
+    def _is_due(self, every: Cadence, last_us: int | None, now_us: int, backup: Backup) -> bool:
+        if last_us is None:
+            return True  # what never ran is due at once
+        if not backup.run_missed:
+            last_us = max(last_us, self._began_us)  # what was missed while nobody watched is left out
+        following = _following(every, last_us)
+        if following is None:
+            return False
+        splay = calendar.splay_seconds(backup.key, backup.splay_seconds)
+        return now_us >= following + int(splay * MICROSECONDS)
+
+    async def begin(
+        self, kind: ExecutionKind, backup: Backup, *, actor: str, why: str, args: dict[str, object] | None = None
+    ) -> Execution | None:
+        """File and start one; None while its repository is busy."""
+        more = dict(args or {})
+        if kind is ExecutionKind.DRILL and "snapshot" not in more:
+            with self._store.read() as reader:
+                point = backups.last_point(reader, backup.key)
+            if point is not None:
+                more |= {"snapshot": point.snapshot, "manifest": point.manifest}
+        execution = await self._workers.write(self._saves.file, kind, backup, actor=actor, why=why, args=more)
+        if execution is not None:
+            await self._executor.start(execution)
+        return execution
+
+
+def _following(every: Cadence, last_us: int) -> int | None:
+    """When it is due after its last run: an interval counts from that run, a calendar rule from the calendar."""
+    moments: list[int | None] = []
+    for rule in every:
+        if isinstance(rule, Every) and rule.seconds <= SHORT_SECONDS:
+            moments.append(last_us + int(rule.seconds * MICROSECONDS))
+        else:
+            moments.append(calendar.next_due((rule,), last_us))
+    return min((moment for moment in moments if moment is not None), default=None)

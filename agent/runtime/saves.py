@@ -1,0 +1,177 @@
+"""Backups, drills and restores: filed as executions, run by their engine in a shim, kept as points and proofs."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agent import backups as engines
+from agent.backups import BackupResult, DrillResult, Job, Kind, Outcome
+from agent.clock import NANOSECONDS, Clock
+from agent.closed import as_plain
+from agent.errors import AgentError, InputError
+from agent.model.backup import Backup, Point, Standing
+from agent.model.check import Check
+from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.model.journal import Entry
+from agent.model.look import Look
+from agent.practices import backups as practice
+from agent.runtime.book import Book
+from agent.runtime.executor import REPOSITORY_LOCK, Finish
+from agent.secrets import Secrets
+from agent.store import backups, counters, dues, executions, ids, journal, leases
+from agent.store.engine import Store
+from agent.store.tx import Tx
+from agent.transports.child import Ended, Packet
+
+_KINDS = {ExecutionKind.BACKUP: Kind.BACKUP, ExecutionKind.DRILL: Kind.DRILL, ExecutionKind.RESTORE: Kind.RESTORE}
+_SAVED = frozenset({Outcome.OK, Outcome.PARTIAL})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Saves:
+    """The work behind backups; `noticed` is called with the key of a backup about which something new is known."""
+
+    store: Store
+    clock: Clock
+    book: Book
+    secrets: Secrets
+    noticed: Callable[[str], None]
+
+    def file(
+        self, kind: ExecutionKind, backup: Backup, *, actor: str, why: str, args: Mapping[str, Any]
+    ) -> Execution | None:
+        """File the intent; None while somebody else works on that repository. Runs in the writing thread."""
+        with self.store.write() as tx:
+            deadline_ns = self.clock.boottime() + int(backup.timeout_seconds * NANOSECONDS)
+            identity = ids.ulid(self.clock)
+            lock = REPOSITORY_LOCK + backup.repository.name
+            held = leases.acquire(tx, name=lock, owner=identity, pid=0, started=0, deadline_ns=deadline_ns)
+            if isinstance(held, leases.Held):
+                return None
+            execution = Execution(
+                id=identity, number=counters.next_number(tx, "RUN"), kind=kind, item=backup.item, service=backup.service,
+                host=backup.host, state=ExecutionState.INTENT, actor=actor, why=why, correlation_id=backup.key, episode=1,
+                attempt=1, boot_id=self.clock.boot_id, deadline_ns=deadline_ns, intent_at_us=self.clock.now(), risk=0,
+                run_dir=f"runs/{identity}", args=dict(args), policy_generation=self.book.generation,
+            )  # fmt: skip
+            executions.insert(tx, execution)
+            dues.mark(tx, f"{kind}:{backup.key}", self.clock.now())
+            journal.append(
+                tx,
+                Entry(actor=actor, kind=f"{kind}-intent", object_type="execution", object_id=execution.number, why=why,
+                      body={"backup": backup.key, **args}, exec_id=identity, policy_generation=self.book.generation),
+            )  # fmt: skip
+        return execution
+
+    def watch_from_now(self) -> None:
+        """Note since when each backup is watched: its rpo counts from then until the first one is there."""
+        with self.store.write() as tx:
+            known = dues.last_runs(tx)
+            for key in self.book.policies.backups:
+                if f"watched:{key}" not in known:
+                    dues.mark(tx, f"watched:{key}", self.clock.now())
+
+    # what the executor asks
+
+    def packet(self, execution: Execution, run_dir: Path) -> Packet:
+        """The engine's job as the shim runs it."""
+        backup = self.backup(execution)
+        job = self.job(_KINDS[execution.kind], backup, execution)
+        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (run_dir / engines.JOB).write_text(engines.dump(job), encoding="utf-8")
+        return Packet(
+            argv=(sys.executable, "-I", "-m", "agent.backups", str(run_dir)),
+            cwd="/",
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"},
+            timeout_seconds=backup.timeout_seconds,
+            secret_files={engines.PASSWORD_FILE: self.secrets.get(backup.repository.password_secret).encode()},
+        )
+
+    def job(self, kind: Kind, backup: Backup, execution: Execution) -> Job:
+        """The engine's order for an execution."""
+        args = execution.args
+        config = self.book.policies.config
+        return Job(
+            kind=kind, engine=backup.kind, key=backup.key, item=backup.item, host=backup.host, exec_id=execution.id,
+            options=as_plain(backup.options), repository=str(config.home / backup.repository.url),
+            state=str(config.state), timeout_seconds=backup.timeout_seconds, snapshot=str(args.get("snapshot", "")),
+            manifest=str(args.get("manifest", "")), target=str(args.get("target", "")), at_us=args.get("at_us"),
+            include=tuple(args.get("include", ())), contains=backup.drill.contains if backup.drill else (),
+            rto_seconds=backup.drill.rto_seconds if backup.drill else None,
+        )  # fmt: skip
+
+    def backup(self, execution: Execution) -> Backup:
+        """The backup that an execution belongs to."""
+        backup = self.book.policies.backups.get(execution.correlation_id)
+        if backup is None:
+            raise InputError(f"{execution.correlation_id} is no backup of the policies in force")
+        return backup
+
+    def finish(self, _: Execution, run_dir: Path, ended: Ended, /) -> Finish:
+        """What the engine left behind."""
+        path = run_dir / engines.RESULT
+        if not path.exists():
+            how = "its time was up" if ended.how == "deadline" else f"it left no result (exit code {ended.exit_code})"
+            return Finish(
+                state=ExecutionState.FAILED, summary=how, exit_code=ended.exit_code, detail={"how": ended.how}
+            )
+        result = engines.load_result(path.read_text(encoding="utf-8"))
+        good = result.passed if isinstance(result, DrillResult) else result.outcome in _SAVED
+        summary = f"{result.summary}; {result.hint}" if result.hint else result.summary
+        return Finish(
+            state=ExecutionState.SUCCEEDED if good else ExecutionState.FAILED, summary=summary,
+            exit_code=ended.exit_code, detail=dataclasses.asdict(result),
+        )  # fmt: skip
+
+    def record(self, tx: Tx, execution: Execution, finish: Finish) -> Callable[[], None]:
+        """Keep the point or the proof with the end of the execution."""
+        if finish.detail and execution.kind in {ExecutionKind.BACKUP, ExecutionKind.DRILL}:
+            self._keep(tx, execution, self.job(_KINDS[execution.kind], self.backup(execution), execution))
+        return lambda: self.noticed(execution.correlation_id)
+
+    def _keep(self, tx: Tx, execution: Execution, job: Job) -> None:
+        path = self.book.policies.config.state / execution.run_dir / engines.RESULT
+        if not path.exists():
+            return
+        result = engines.load_result(path.read_text(encoding="utf-8"))
+        if isinstance(result, BackupResult) and (point := result.point(job)) is not None:
+            backups.add_point(tx, point)
+        if isinstance(result, DrillResult):
+            backups.add_proof(tx, result.proof(job, self.clock.now()))
+
+    # what the pipeline and people ask
+
+    def fresh(self, check: Check) -> Look:
+        """Freshness as a look: the newest point and the newest drill against the rpo."""
+        backup = self.book.policies.backups.get(check.key)
+        if backup is None:
+            raise AgentError(f"{check.key} is no backup of the policies in force")
+        with self.store.read() as reader:
+            point, proof = backups.last_point(reader, backup.key), backups.last_proof(reader, backup.key)
+            since = dues.last_runs(reader).get(f"watched:{backup.key}", self.clock.now())
+            failed = self._last_failed(executions.listing(reader, correlation_id=backup.key, limit=5))
+        return practice.freshness(
+            backup, point, proof, last_failed=failed, watched_since_us=since, now_us=self.clock.now()
+        )
+
+    def _last_failed(self, recent: list[Execution]) -> str:
+        for execution in recent:
+            if execution.kind is ExecutionKind.BACKUP and execution.ended_at_us is not None:
+                return execution.summary if execution.state is ExecutionState.FAILED else ""
+        return ""
+
+    def standing(self, backup: Backup) -> tuple[Standing, Point | None, Mapping[str, Any]]:
+        """The verdict over a backup for listings, with its newest point and what its drills say."""
+        with self.store.read() as reader:
+            point, good = backups.last_point(reader, backup.key), backups.last_good_point(reader, backup.key)
+            proof, passed = backups.last_proof(reader, backup.key), backups.last_passed_proof(reader, backup.key)
+            failed = self._last_failed(executions.listing(reader, correlation_id=backup.key, limit=5))
+        verdict = practice.standing(backup, point, proof, last_failed=failed, now_us=self.clock.now())
+        more = {
+            "last_good_at_us": good.at_us if good else None,
+            "proven_at_us": passed.at_us if passed else None,
+            "proof": proof,
+        }
+        return verdict, point, more

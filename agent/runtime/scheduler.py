@@ -1,0 +1,181 @@
+"""What is due when: buckets of interval and slot, ticked by the library `schedule` on the boot clock.
+
+The library's own clock is the wall's, one raising job starves the others, and its next run drifts; hence the subclass:
+due = slot + k x interval on the boot clock, jobs only name a bucket, and nothing is run twice to catch up.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any
+
+import schedule
+
+from agent.clock import NANOSECONDS, Clock
+from agent.model.cadence import Every
+from agent.model.check import Check
+from agent.practices import calendar
+
+LONG_SECONDS = 3600.0  # above, intervals are aligned to the wall clock and computed like the calendar
+SLOTS = 240  # so many phases an interval has at the most
+
+
+class Ticker(schedule.Scheduler):
+    """`schedule` with jobs that are due by the boot clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    def bucket(self, seconds: float, phase_seconds: float, work: Callable[[], None]) -> "Beat":
+        """A job every `seconds`, at `phase_seconds` into each interval."""
+        beat = Beat(seconds, phase_seconds, self)
+        beat.do(work)
+        return beat
+
+
+class Beat(schedule.Job):
+    """A job whose due time is slot + k x interval, in nanoseconds of the boot clock."""
+
+    def __init__(self, seconds: float, phase_seconds: float, ticker: Ticker) -> None:
+        super().__init__(1, ticker)
+        self.unit = "seconds"
+        self.period = timedelta(seconds=seconds)
+        self._ticker = ticker
+        self._step_ns = int(seconds * NANOSECONDS)
+        self._phase_ns = int(phase_seconds * NANOSECONDS) % self._step_ns
+        self.due_ns = 0
+
+    def __lt__(self, other: Any) -> bool:
+        """The library runs the earliest first."""
+        return bool(self.due_ns < other.due_ns)
+
+    @property
+    def should_run(self) -> bool:
+        """Whether its moment has come."""
+        return self._ticker.clock.boottime() >= self.due_ns
+
+    def _schedule_next_run(self) -> None:
+        now_ns = self._ticker.clock.boottime()
+        steps = (now_ns - self._phase_ns) // self._step_ns + 1
+        self.due_ns = self._phase_ns + steps * self._step_ns
+
+
+def phase(host: str | None, seconds: float) -> float:
+    """A host's place in an interval: always the same, so that a restart moves nothing and hosts spread."""
+    slots = max(1, min(SLOTS, int(seconds * 4)))
+    slot = int.from_bytes(hashlib.sha256((host or "").encode()).digest()[:8]) % slots
+    return slot * seconds / slots
+
+
+class Scheduler:
+    """Knows for every check when it is due; `take` gives what has come due, each check once."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ticker = Ticker(clock)
+        self._due: dict[str, None] = {}
+        self._members: dict[tuple[float, float], set[str]] = {}
+        self._beats: dict[tuple[float, float], Beat] = {}
+        self._places: dict[str, tuple[float, float]] = {}
+        self._calendar: dict[str, int] = {}
+        self._checks: dict[str, Check] = {}
+
+    def adopt(self, checks: Iterable[Check], *, soon: Iterable[str] = ()) -> None:
+        """Take a set of checks; those that stay as they were are not moved, those in `soon` are due at once."""
+        wanted = {check.key: check for check in checks}
+        for key in [key for key in self._checks if key not in wanted]:
+            self._leave(key)
+            self._checks.pop(key)
+            self._due.pop(key, None)
+        for key, check in wanted.items():
+            known = self._checks.get(key)
+            self._checks[key] = check
+            if known is None or known.every != check.every:
+                self._place(check)
+        for key in soon:
+            self._due[key] = None
+
+    def hurry(self, key: str, *, retrying: bool) -> None:
+        """Let a check join the bucket of its retry interval, or return to its own."""
+        check = self._checks.get(key)
+        if check is None:
+            return
+        interval = _interval(check)
+        if retrying and (interval is None or check.retry_every_seconds < interval):
+            self._join(key, check.retry_every_seconds, phase(check.host, check.retry_every_seconds))
+        else:
+            self._place(check)
+
+    def now(self, key: str) -> None:
+        """Make a check due at once."""
+        if key in self._checks:
+            self._due[key] = None
+
+    def take(self) -> list[Check]:
+        """What has come due since the last time."""
+        self._ticker.run_pending()
+        now_us = self._clock.now()
+        for key, at_us in list(self._calendar.items()):
+            if at_us <= now_us:
+                self._due[key] = None
+                self._plan(self._checks[key], now_us)
+        taken, self._due = self._due, {}
+        return [self._checks[key] for key in taken if key in self._checks]
+
+    def size(self) -> int:
+        """How many checks are kept."""
+        return len(self._checks)
+
+    def _place(self, check: Check) -> None:
+        interval = _interval(check)
+        if interval is None:
+            self._leave(check.key)
+            self._plan(check, self._clock.now())
+        else:
+            self._join(check.key, interval, phase(check.host, interval))
+
+    def _plan(self, check: Check, now_us: int) -> None:
+        following = calendar.next_due(check.every, now_us)
+        self._calendar.pop(check.key, None)
+        if following is not None:
+            self._calendar[check.key] = following
+
+    def _join(self, key: str, seconds: float, phase_seconds: float) -> None:
+        place = (seconds, phase_seconds)
+        if self._places.get(key) == place:
+            return
+        self._leave(key)
+        self._calendar.pop(key, None)
+        self._places[key] = place
+        if place not in self._beats:
+            self._members[place] = set()
+            self._beats[place] = self._ticker.bucket(seconds, phase_seconds, lambda: self._come(place))
+        self._members[place].add(key)
+
+    def _leave(self, key: str) -> None:
+        self._calendar.pop(key, None)
+        place = self._places.pop(key, None)
+        if place is None:
+            return
+        self._members[place].discard(key)
+        if not self._members[place]:
+            self._ticker.cancel_job(self._beats.pop(place))
+            del self._members[place]
+
+    def _come(self, place: tuple[float, float]) -> None:
+        self._due.update(dict.fromkeys(sorted(self._members.get(place, ()))))
+
+
+def _interval(check: Check) -> float | None:
+    """The one interval of a check that runs in slots; None when the calendar decides."""
+    if len(check.every) == 1 and isinstance(rule := check.every[0], Every) and rule.seconds <= LONG_SECONDS:
+        return rule.seconds
+    return None
+
+
+def batches(checks: Iterable[Check]) -> list[tuple[str | None, list[Check]]]:
+    """One unit of polling is one host in one tick: due checks by host."""
+    ordered = sorted(checks, key=lambda check: check.host or "")
+    return [(host, list(found)) for host, found in itertools.groupby(ordered, key=lambda check: check.host)]
