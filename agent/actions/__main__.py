@@ -52,8 +52,8 @@ class Keeper:
         data = event.get("event_data") or {}
         if kind is not None:
             self.keep({"event": kind, **_gist(kind, data)})
-        elif event.get("event") == "verbose" and (message := _error(text)):
-            self.keep({"event": "error", "message": message})
+        elif event.get("event") == "verbose" and (complaint := _complaint(text)):
+            self.keep(complaint)
         return False
 
     def _blanked(self, text: str) -> str:
@@ -102,12 +102,14 @@ def _message(result: Mapping[str, Any]) -> str:
     return "; ".join([*words, *last])[:LONGEST_MESSAGE] or "no message"
 
 
-def _error(text: str) -> str:
-    """The message of a line in which Ansible complains about the play as a whole; empty when it is none."""
+def _complaint(text: str) -> dict[str, str] | None:
+    """A line in which Ansible complains about the play as a whole, or says where; None when it is neither."""
     for mark in ("[ERROR]: ", "ERROR! "):
         if mark in text:
-            return text.partition(mark)[2].strip()[:LONGEST_MESSAGE]
-    return ""
+            return {"event": "error", "message": text.partition(mark)[2].strip()[:LONGEST_MESSAGE]}
+    if text.startswith("Origin: "):
+        return {"event": "error", "message": "at " + text.removeprefix("Origin: ").strip()[:LONGEST_MESSAGE]}
+    return None
 
 
 def settings(job: Mapping[str, Any], scratch: Path) -> dict[str, str]:

@@ -148,7 +148,7 @@ def _trouble(tally: _Tally, ended: Ended) -> str:
         if found:
             return f"{what} on {_first(found)}"
     if ended.exit_code != 0:
-        return tally.errors[0] if tally.errors else exit_text(ended.exit_code)
+        return ", ".join(tally.errors[:2]) or exit_text(ended.exit_code)  # what is wrong, and where
     if tally.rescued:
         return f"a task failed and was rescued on {', '.join(tally.rescued)}"
     return _missed(tally)

@@ -49,13 +49,17 @@ def _refusal(name: str) -> str:
 
 
 def as_yaml(variables: Mapping[str, Any]) -> bytes:
-    """A YAML document in which every string is tagged `!unsafe`: it reaches the hosts as the text that it is."""
-    return ("---\n" + _yaml(variables) + "\n").encode()
+    """A YAML document that is `!unsafe` as a whole: every text in it reaches the hosts as the text that it is.
+
+    Not every text by itself: Ansible (2.19) types a scalar tagged `!unsafe` anew, and makes True of "yes", 10 of "012"
+    and null of "".
+    """
+    return ("--- !unsafe\n" + _yaml(variables) + "\n").encode()
 
 
 def _yaml(value: Any) -> str:
     if isinstance(value, str):
-        return f"!unsafe {_quoted(value)}"
+        return _quoted(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int):
