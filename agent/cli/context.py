@@ -1,9 +1,13 @@
 """What the composition root hands to the commands; nothing heavy is imported before it is asked for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
+    import typer
+
     from agent.clock import Clock
     from agent.policy.load import Loaded
     from agent.runtime.agent import Agent
@@ -27,3 +31,28 @@ class Parts(Protocol):
 
     def agent(self, *, migrate: bool = False) -> "Agent":
         """The whole agent, with the policies in force and all states read, for a command that does something."""
+
+
+def parts_of(ctx: "typer.Context") -> Parts:
+    """The builders, from the context that every command gets."""
+    return cast("Parts", ctx.obj)
+
+
+@contextmanager
+def the_agent(ctx: "typer.Context", *, migrate: bool = False) -> "Iterator[Agent]":
+    """The whole agent for the length of a block."""
+    agent = parts_of(ctx).agent(migrate=migrate)
+    try:
+        yield agent
+    finally:
+        agent.close()
+
+
+@contextmanager
+def the_store(ctx: "typer.Context") -> "Iterator[Store]":
+    """The store for the length of a block."""
+    store = parts_of(ctx).store()
+    try:
+        yield store
+    finally:
+        store.close()
