@@ -1,0 +1,136 @@
+"""Backups on their hosts, and the checks that watch over their age."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from agent.closed import ClosedModel
+from agent.model.backup import Backup, DrillPlan, Repository
+from agent.model.cadence import Every
+from agent.model.check import Check, Rules, RunFrom, Threshold, key_of
+from agent.model.host import Connection
+from agent.policy import when, wording
+from agent.policy.catalogue import Place
+from agent.policy.expand_checks import options_for, paused_until
+from agent.policy.faults import Fault
+from agent.policy.reading import BackupEntry, Document
+from agent.policy.scene import Hosts, Scene, hosts_of
+from agent.policy.schema import BackupDefaults
+from agent.policy.schema_items import BackupSpec
+
+FRESHNESS = "backup-freshness"  # the kind of the check that watches over a backup's age
+_FRESH_EVERY = Every(seconds=60.0)
+_TIMEOUT_SECONDS = 14400.0
+
+
+def backups(scene: Scene, document: Document, wrong: list[Fault]) -> Iterator[Backup]:
+    """All backups of a document, on all their hosts."""
+    assert document.header is not None
+    for name, entry in document.backups.items():
+        place = Place(file=document.file, path=("backups", name))
+        if entry is None or not entry.spec.enabled:
+            continue
+        defaults = (document.header.defaults.backups, scene.defaults.backups)
+        plan = _plan(scene, entry.spec, defaults, place, wrong)
+        hosts = hosts_of(scene, document.header, entry.spec.hosts, place, wrong)
+        if plan is not None:
+            whole = dataclasses.replace(
+                plan,
+                item=f"{document.service}/backups/{name}",
+                service=document.service or "",
+                kind=entry.kind,
+                owner=scene.owner(document.header, entry.spec),
+            )
+            yield from _backup_on(scene, entry, whole, hosts, place, wrong)
+
+
+def _plan(
+    scene: Scene, spec: BackupSpec, defaults: tuple[BackupDefaults, ...], place: Place, wrong: list[Fault]
+) -> Backup | None:
+    """A backup as it is on every host; its key, host and options are filled in per host."""
+    words: tuple[BackupSpec | BackupDefaults, ...] = (spec, *defaults)
+    repository = _repository(scene, words, place, wrong)
+    every = next((word.every for word in words if word.every is not None), None)
+    if every is None:
+        wrong.append(place.fault("'every' is missing: how often?", at_key=True))
+    if repository is None or every is None:
+        return None
+    zone = scene.config.timezone
+    drill = spec.drill
+    return Backup(
+        key="",
+        item="",
+        service="",
+        host="",
+        kind="",
+        options=None,
+        repository=repository,
+        every=when.in_zone(every, zone),
+        splay_seconds=next((word.splay for word in words if word.splay is not None), 0.0),
+        run_missed=next((word.missed for word in words if word.missed is not None), "run_once") == "run_once",
+        rpo_seconds=next((word.rpo for word in words if word.rpo is not None), None),
+        drill=None
+        if drill is None
+        else DrillPlan(every=when.in_zone(drill.every, zone), contains=drill.contains, rto_seconds=drill.rto),
+        timeout_seconds=next((word.timeout for word in words if word.timeout is not None), _TIMEOUT_SECONDS),
+        title=spec.title,
+        paused_until_us=paused_until(scene, spec, place, wrong),
+        paused_why=spec.paused.why if spec.paused is not None else "",
+    )
+
+
+def _repository(
+    scene: Scene, words: tuple[BackupSpec | BackupDefaults, ...], place: Place, wrong: list[Fault]
+) -> Repository | None:
+    named = next((word.repository for word in words if word.repository is not None), None)
+    known: Mapping[str, Repository] = scene.config.repositories
+    if named is None:
+        wrong.append(place.fault("'repository' is missing: where to?", at_key=True))
+        return None
+    if named not in known:
+        wrong.append((place / "repository").fault(wording.unknown("repository", named, known)))
+    return known.get(named)
+
+
+def _backup_on(
+    scene: Scene, entry: BackupEntry, plan: Backup, hosts: Hosts, place: Place, wrong: list[Fault]
+) -> Iterator[Backup]:
+    engine: Any = scene.known.engines[entry.kind]
+    for name in hosts:
+        if name is None:
+            wrong.append(place.fault("a backup needs a host: hosts: none is not for it", at_key=True))
+            return
+        host = scene.snapshot.hosts[name]
+        if host.connection is not Connection.LOCAL:
+            message = f"{entry.kind!r} saves this machine only, and host {name!r} is another one"
+            wrong.append((place / entry.kind).fault(message, at_key=True))
+            return
+        options: ClosedModel | None = entry.options
+        if options is None:
+            options = options_for(engine, entry.kind, entry.given, place / entry.kind, host, wrong)
+        if options is None:
+            return
+        yield dataclasses.replace(plan, key=key_of(plan.item, name), host=name, options=options)
+
+
+def freshness(backup: Backup) -> Check | None:
+    """The check that watches over the age of a backup, when it has an rpo."""
+    if backup.rpo_seconds is None:
+        return None
+    return Check(
+        key=backup.key,
+        item=backup.item,
+        service=backup.service,
+        host=backup.host,
+        kind=FRESHNESS,
+        options=None,
+        run_from=RunFrom.AGENT,
+        every=(_FRESH_EVERY,),
+        timeout_seconds=10.0,
+        retry_every_seconds=_FRESH_EVERY.seconds,
+        rules=Rules(key=backup.key, fail_after=Threshold(count=1)),
+        title=backup.title,
+        owner=backup.owner,
+        paused_until_us=backup.paused_until_us,
+        paused_why=backup.paused_why,
+    )

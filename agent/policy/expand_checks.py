@@ -1,0 +1,299 @@
+"""Checks on their hosts: each one rendered, its rules complete, every reference a key."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from agent.closed import ClosedModel
+from agent.model.bounds import Bounds
+from agent.model.check import NO_HOST, Check, RemedyRules, Rules, RunFrom, key_of, reach_key
+from agent.model.host import Connection, Host
+from agent.model.look import Verdict
+from agent.policy import catalogue, limits, references, templates, when
+from agent.policy.catalogue import Place
+from agent.policy.faults import Fault
+from agent.policy.reading import CheckEntry, Document
+from agent.policy.references import Register
+from agent.policy.scene import Hosts, Pace, Scene
+from agent.policy.schema import Header, Item
+from agent.policy.schema_items import RemedySpec
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Common:
+    """What a check is on every one of its hosts."""
+
+    item: str
+    service: str
+    entry: CheckEntry
+    place: Place
+    pace: Pace
+    run_from: RunFrom
+    owner: str
+    paused_until_us: int | None
+
+
+def checks(scene: Scene, register: Register, document: Document, wrong: list[Fault]) -> Iterator[Check]:
+    """All checks of a document, on all their hosts."""
+    header, service = document.header, document.service
+    assert header is not None
+    assert service is not None
+    for name, entry in document.checks.items():
+        item = f"{service}/checks/{name}"
+        hosts = register.checks.get(item, ())
+        if entry is None or not hosts:
+            continue
+        place = Place(file=document.file, path=("checks", name))
+        run_from = _stand(scene, entry, hosts, place, wrong)
+        if run_from is None:
+            continue
+        common = Common(
+            item=item,
+            service=service,
+            entry=entry,
+            place=place,
+            pace=register.paces[item],
+            run_from=run_from,
+            owner=_owner(scene, header, entry.spec),
+            paused_until_us=paused_until(scene, entry.spec, place, wrong),
+        )
+        yield from _spread(scene, register, common, hosts, wrong)
+
+
+def _owner(scene: Scene, header: Header, item: Item) -> str:
+    return scene.owner(header, item)
+
+
+def paused_until(scene: Scene, item: Item, place: Place, wrong: list[Fault]) -> int | None:
+    """Until when an item is left alone, in microseconds UTC."""
+    if item.paused is None:
+        return None
+    try:
+        return when.microseconds(item.paused.until, scene.config.timezone)
+    except ValueError as error:
+        wrong.append((place / "paused" / "until").fault(str(error)))
+        return None
+
+
+def _stand(scene: Scene, entry: CheckEntry, hosts: Hosts, place: Place, wrong: list[Fault]) -> RunFrom | None:
+    """Where the probe stands, or a fault when it cannot stand there."""
+    probe: Any = scene.known.probes[entry.kind]
+    run_from: RunFrom = entry.spec.run_from or probe.RUN_FROM
+    at = place / ("run_from" if entry.spec.run_from is not None else entry.kind)
+    message = None
+    if run_from is RunFrom.AGENT:
+        message = None if hasattr(probe, "reach") else f"{entry.kind!r} looks at a host: it cannot run from the agent"
+    elif hosts == (None,):
+        message = f"{entry.kind!r} looks at a host, and this item is about none (hosts: none)"
+    elif not hasattr(probe, "script") and not hasattr(probe, "look"):
+        message = f"{entry.kind!r} looks from the agent: it cannot run from a host"
+    else:
+        message = _unreachable(scene, probe, entry.kind, hosts)
+    if message is not None:
+        wrong.append(at.fault(message, at_key=True))
+        return None
+    return run_from
+
+
+def _unreachable(scene: Scene, probe: Any, kind: str, hosts: Hosts) -> str | None:
+    for name in hosts:
+        connection = scene.snapshot.hosts[name].connection if name is not None else Connection.LOCAL
+        if connection is Connection.NETWORK_CLI:
+            return f"{kind!r} cannot look at host {name!r}: its ansible_connection is network_cli"
+        if connection is Connection.SSH and not hasattr(probe, "script"):
+            return f"{kind!r} looks at this machine only, and host {name!r} is another one"
+    return None
+
+
+def _spread(scene: Scene, register: Register, common: Common, hosts: Hosts, wrong: list[Fault]) -> Iterator[Check]:
+    known = len(wrong)
+    ladders = _ladders(register, common, hosts, wrong)
+    for name in hosts:
+        host = scene.snapshot.hosts[name] if name is not None else None
+        looked = _rendered(scene, common, host, wrong)
+        needs = _needs(register, common, host, wrong)
+        if len(wrong) > known:
+            return  # the first host that shows an error is enough
+        assert looked is not None
+        options, warn, crit = looked
+        warning, critical = (_rungs(register, items, name) for items in ladders)
+        rules = Rules(
+            key=key_of(common.item, name),
+            fail_after=common.pace.fail_after,
+            recover_after=common.pace.recover_after,
+            warn=warn,
+            crit=crit,
+            incident_from=_incident_from(common.entry),
+            urgency=common.entry.spec.incident.urgency if common.entry.spec.incident is not None else None,
+            needs=needs,
+            ladder_warning=warning,
+            ladder_critical=critical,
+            remedies=_remedy_rules(register, (*warning, *critical), name, wrong),
+        )
+        yield _check(common, name, options, rules)
+
+
+def _check(common: Common, host: str | None, options: ClosedModel, rules: Rules) -> Check:
+    spec = common.entry.spec
+    return Check(
+        key=rules.key,
+        item=common.item,
+        service=common.service,
+        host=host,
+        kind=common.entry.kind,
+        options=options,
+        run_from=common.run_from,
+        every=common.pace.every,
+        timeout_seconds=common.pace.timeout_seconds,
+        retry_every_seconds=common.pace.retry_seconds,
+        rules=rules,
+        title=spec.title,
+        runbook=spec.runbook,
+        owner=common.owner,
+        paused_until_us=common.paused_until_us,
+        paused_why=spec.paused.why if spec.paused is not None else "",
+    )
+
+
+def _incident_from(entry: CheckEntry) -> Verdict | None:
+    incident = entry.spec.incident
+    return None if incident is None else Verdict(incident.from_)
+
+
+def variables_of(host: Host | None) -> Mapping[str, Any]:
+    """What templates may name: a host's inventory variables, nothing without a host."""
+    return {} if host is None else host.variables
+
+
+def for_host(fault: Fault, host: Host | None) -> Fault:
+    """The fault, saying on which host it shows."""
+    return dataclasses.replace(fault, message=f"{fault.message} (on host {host.name})") if host is not None else fault
+
+
+def options_for(
+    cls: type, kind: str, given: Any, place: Place, host: Host | None, wrong: list[Fault]
+) -> ClosedModel | None:
+    """Options whose templates are filled in for a host, then validated."""
+    try:
+        filled = templates.rendered(given, variables_of(host))
+    except templates.TemplateFault as error:
+        wrong.append(for_host(place.fault(str(error)), host))
+        return None
+    options, unsound = catalogue.validated(cls, kind, filled, place)
+    wrong += [for_host(fault, host) for fault in unsound]
+    return options
+
+
+def _rendered(
+    scene: Scene, common: Common, host: Host | None, wrong: list[Fault]
+) -> tuple[ClosedModel, Bounds, Bounds] | None:
+    entry = common.entry
+    probe: Any = scene.known.probes[entry.kind]
+    options = entry.options
+    if options is None:
+        options = options_for(probe, entry.kind, entry.given, common.place / entry.kind, host, wrong)
+    warn, crit = entry.warn, entry.crit
+    if warn is None:
+        warn = _bounds(entry.spec.warn, probe, common.place / "warn", host, wrong)
+    if crit is None:
+        crit = _bounds(entry.spec.crit, probe, common.place / "crit", host, wrong)
+    return None if options is None else (options, warn, crit)
+
+
+def _bounds(
+    given: Mapping[str, tuple[str, ...]], probe: Any, place: Place, host: Host | None, wrong: list[Fault]
+) -> Bounds:
+    try:
+        filled = templates.rendered(given, variables_of(host))
+    except templates.TemplateFault as error:
+        wrong.append(for_host(place.fault(str(error)), host))
+        return ()
+    found, unsound = limits.bounds(filled, probe.METRICS, place)
+    wrong += [for_host(fault, host) for fault in unsound]
+    return found
+
+
+def _needs(register: Register, common: Common, host: Host | None, wrong: list[Fault]) -> tuple[str, ...]:
+    """The parents' keys; the host's own reach check is one of them, unless the host is this machine."""
+    name = host.name if host is not None else None
+    keys: list[str] = []
+    if host is not None and host.connection is Connection.SSH:
+        keys.append(reach_key(host.name))
+    for index, text in enumerate(common.entry.spec.needs):
+        place = common.place / "needs" / index
+        try:
+            named = templates.rendered(text, variables_of(host))
+        except templates.TemplateFault as error:
+            wrong.append(for_host(place.fault(str(error)), host))
+            continue
+        found = references.check_keys(register, named, common.service, name, place)
+        if isinstance(found, Fault):
+            wrong.append(found)
+        else:
+            keys += found
+    return tuple(dict.fromkeys(keys))
+
+
+def _ladders(
+    register: Register, common: Common, hosts: Hosts, wrong: list[Fault]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    ladders = common.entry.spec.remedy
+    place = common.place / "remedy"
+    if hosts == (None,) and (ladders.warn or ladders.crit):
+        wrong.append(place.fault("a remedy needs a host, and this item is about none (hosts: none)", at_key=True))
+        return (), ()
+    return (
+        _ladder(register, common, ladders.warn, place / "warn", hosts, wrong),
+        _ladder(register, common, ladders.crit, place / "crit", hosts, wrong),
+    )
+
+
+def _ladder(
+    register: Register, common: Common, names: tuple[str, ...], place: Place, hosts: Hosts, wrong: list[Fault]
+) -> tuple[str, ...]:
+    items = []
+    for index, text in enumerate(names):
+        item = references.remedy_item(register, text, common.service, place / index)
+        if isinstance(item, Fault):
+            wrong.append(item)
+            continue
+        covered = register.remedies.get(item, ())
+        if covered and not set(covered) & set(hosts):
+            message = f"remedy {text!r} is for none of this check's hosts ({hosts[0] or NO_HOST}, …)"
+            wrong.append((place / index).fault(message))
+        items.append(item)
+    return tuple(dict.fromkeys(items))
+
+
+def _rungs(register: Register, items: tuple[str, ...], host: str | None) -> tuple[str, ...]:
+    """The ladder as it stands on one host: a remedy that is not for it, or switched off, is no rung there."""
+    return tuple(item for item in items if host in register.remedies.get(item, ()))
+
+
+def _remedy_rules(
+    register: Register, items: tuple[str, ...], host: str | None, wrong: list[Fault]
+) -> tuple[RemedyRules, ...]:
+    return tuple(_rules_of(register, item, host, wrong) for item in dict.fromkeys(items))
+
+
+def _rules_of(register: Register, item: str, host: str | None, wrong: list[Fault]) -> RemedyRules:
+    service, _, name = item.split("/")
+    document = register.documents[service]
+    spec: RemedySpec | None = document.remedies[name]
+    assert spec is not None
+    proofs: list[tuple[str, int, int]] = []
+    place = Place(file=document.file, path=("remedies", name, "post_checks"))
+    for index, text in enumerate(spec.post_checks):
+        found = references.check_keys(register, text, service, host, place / index)
+        if isinstance(found, Fault):
+            wrong.append(found)
+            continue
+        for key in found:
+            pace = register.paces[key.rpartition("@")[0]]
+            proofs.append((key, pace.recover_after, pace.hard_count))
+    return RemedyRules(
+        item=item,
+        attempts=spec.attempts,
+        verify_within_seconds=spec.verify_within,
+        post_checks=tuple(dict.fromkeys(proofs)),
+    )
