@@ -1,1 +1,282 @@
-"""One file per backup engine."""
+"""One file per backup engine. An engine gets a job, does it and says how it ended; it decides nothing about it.
+
+A job runs alone, as `python -m agent.backups RUN_DIR`: it reads job.json there, keeps progress.json fresh and leaves
+result.json. What several engines share stands in packages (`restic/`): every module of this folder is one engine.
+"""
+
+import dataclasses
+import enum
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from agent.clock import Deadline
+from agent.closed import ClosedModel
+from agent.errors import InputError
+from agent.model.backup import Point, Proof
+from agent.registry import stamp
+
+FAMILY = "backup"
+JOB, RESULT, PROGRESS = "job.json", "result.json", "progress.json"
+PASSWORD_FILE = "RESTIC_PASSWORD_FILE"  # noqa: S105  # the name of a variable that holds a path
+_EXEC_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+Class = TypeVar("Class", bound=type)
+
+
+class Outcome(enum.StrEnum):
+    """How a job ended. Only `ok` is a success; after `partial` there is a snapshot, with holes."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105  # a word of ours, no password
+    MISSING_REPOSITORY = "missing_repository"
+    LOCKED = "locked"
+    NO_SPACE = "no_space"
+    DAMAGED = "damaged"
+    SOURCE_MISSING = "source_missing"
+    INTERRUPTED = "interrupted"
+    TIMEOUT = "timeout"
+    FAILED = "failed"
+
+
+class Kind(enum.StrEnum):
+    """What is to be done."""
+
+    BACKUP = "backup"
+    DRILL = "drill"
+    RESTORE = "restore"
+    SNAPSHOTS = "snapshots"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One order. `engine` names the plug-in, `options` are what the policy says of it, as plain values.
+
+    `repository` is an absolute folder, `state` the agent's; `timeout_seconds` is all the job may take.
+    `snapshot` and `manifest` name the point to drill or restore; without them the newest one is taken, for a restore
+    the newest at or before `at_us`. `contains` and `rto_seconds` belong to a drill, `target`, `include` to a restore.
+    """
+
+    kind: Kind
+    engine: str
+    key: str
+    item: str
+    host: str
+    exec_id: str
+    options: Mapping[str, Any]
+    repository: str
+    state: str
+    timeout_seconds: float = 14400.0
+    snapshot: str = ""
+    manifest: str = ""
+    contains: tuple[str, ...] = ()
+    rto_seconds: float | None = None
+    target: str = ""
+    at_us: int | None = None
+    include: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Two fields become names of files and tags; they are ours, and must look like it."""
+        if not _EXEC_ID.fullmatch(self.exec_id) or "," in self.item:
+            raise InputError(f"no name for a job: {self.exec_id!r}, {self.item!r}", hint="write job.json by `dump`")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class BackupResult:
+    """What was saved. `faults` are the first of `fault_count` holes; `manifest` is a file name under state/manifests."""
+
+    kind: Literal[Kind.BACKUP] = Kind.BACKUP
+    outcome: Outcome
+    summary: str
+    hint: str = ""
+    snapshot: str = ""
+    at_us: int = 0
+    files: int = 0
+    size_bytes: int = 0
+    added_bytes: int = 0
+    manifest: str = ""
+    hashed: int = 0  # files read for the manifest; the others were unchanged since the last one
+    torn: int = 0
+    faults: tuple[str, ...] = ()
+    fault_count: int = 0
+
+    def point(self, job: Job) -> Point | None:
+        """The saved state as the store keeps it; None when nothing was saved."""
+        if not self.snapshot or self.outcome not in {Outcome.OK, Outcome.PARTIAL}:
+            return None
+        return Point(
+            key=job.key,
+            exec_id=job.exec_id,
+            snapshot=self.snapshot,
+            at_us=self.at_us,
+            files=self.files,
+            size_bytes=self.size_bytes,
+            added_bytes=self.added_bytes,
+            partial=self.outcome is Outcome.PARTIAL,
+            manifest=self.manifest,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class DrillResult:
+    """Whether a point could be restored and was what the manifest says; `faults` are the first of `fault_count`."""
+
+    kind: Literal[Kind.DRILL] = Kind.DRILL
+    outcome: Outcome
+    summary: str
+    hint: str = ""
+    snapshot: str = ""
+    passed: bool = False
+    compared: int = 0
+    torn: int = 0
+    faults: tuple[str, ...] = ()
+    fault_count: int = 0
+    restore_seconds: float = 0.0
+    size_bytes: int = 0
+
+    def proof(self, job: Job, at_us: int) -> Proof:
+        """The drill as the store keeps it."""
+        return Proof(
+            key=job.key,
+            exec_id=job.exec_id,
+            snapshot=self.snapshot,
+            at_us=at_us,
+            passed=self.passed,
+            compared=self.compared,
+            torn=self.torn,
+            faults=self.faults,
+            restore_seconds=self.restore_seconds,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RestoreResult:
+    """What was brought back, and where to; `faults` are the first of `fault_count` differences from the manifest."""
+
+    kind: Literal[Kind.RESTORE] = Kind.RESTORE
+    outcome: Outcome
+    summary: str
+    hint: str = ""
+    snapshot: str = ""
+    snapshot_at_us: int = 0
+    target: str = ""
+    entries: int = 0
+    faults: tuple[str, ...] = ()
+    fault_count: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """One snapshot of an item in its repository. `exec_id` is the execution that made it."""
+
+    id: str
+    at_us: int
+    host: str
+    item: str
+    exec_id: str
+    paths: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class SnapshotsResult:
+    """The snapshots of an item and host, newest first."""
+
+    kind: Literal[Kind.SNAPSHOTS] = Kind.SNAPSHOTS
+    outcome: Outcome
+    summary: str
+    hint: str = ""
+    snapshots: tuple[Snapshot, ...] = ()
+
+
+Result = BackupResult | DrillResult | RestoreResult | SnapshotsResult
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a job is; totals are 0 while nobody knows them."""
+
+    phase: str
+    files: int = 0
+    total_files: int = 0
+    size_bytes: int = 0
+    total_bytes: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """Where a job works: until when, with which environment, and to whom it reports."""
+
+    deadline: Deadline
+    environment: Mapping[str, str]
+    report: Callable[[Progress], None]
+
+
+class Engine(Protocol):
+    """What every engine class carries. OPTIONS is the model of what stands behind its name in YAML."""
+
+    OPTIONS: ClassVar[type[ClosedModel]]
+
+    @staticmethod
+    def backup(job: Job, setting: Setting, /) -> BackupResult:
+        """Save what the options name."""
+
+    @staticmethod
+    def drill(job: Job, setting: Setting, /) -> DrillResult:
+        """Restore a point into a sandbox and compare it with what was there when it was saved."""
+
+    @staticmethod
+    def restore(job: Job, setting: Setting, /) -> RestoreResult:
+        """Restore a point, or a part of it, into an empty folder."""
+
+    @staticmethod
+    def snapshots(job: Job, setting: Setting, /) -> SnapshotsResult:
+        """List what is there to be restored."""
+
+
+def engine(name: str) -> Callable[[Class], Class]:
+    """Stamp a class as the backup engine of this name."""
+    return stamp(FAMILY, name)
+
+
+def failure(kind: Kind, outcome: Outcome, summary: str, hint: str = "") -> Result:
+    """The result of a job of that kind that did nothing."""
+    match kind:
+        case Kind.BACKUP:
+            return BackupResult(outcome=outcome, summary=summary, hint=hint)
+        case Kind.DRILL:
+            return DrillResult(outcome=outcome, summary=summary, hint=hint, faults=(summary,), fault_count=1)
+        case Kind.RESTORE:
+            return RestoreResult(outcome=outcome, summary=summary, hint=hint)
+        case Kind.SNAPSHOTS:
+            return SnapshotsResult(outcome=outcome, summary=summary, hint=hint)
+
+
+def dump(document: Job | Result | Progress) -> str:
+    """A document as JSON text."""
+    return json.dumps(dataclasses.asdict(document), indent=1)
+
+
+def load_job(text: str) -> Job:
+    """The job of a job.json."""
+    return _load(TypeAdapter(Job), text, JOB)
+
+
+def load_result(text: str) -> Result:
+    """The result of a result.json."""
+    adapter: TypeAdapter[Result] = TypeAdapter(Result)
+    return _load(adapter, text, RESULT)
+
+
+Document = TypeVar("Document")
+
+
+def _load(adapter: TypeAdapter[Document], text: str, name: str) -> Document:
+    try:
+        return adapter.validate_python(json.loads(text))
+    except (ValidationError, ValueError) as error:
+        raise InputError(
+            f"{name} cannot be read: {error}", hint="it was cut short or written by another version"
+        ) from error

@@ -1,0 +1,98 @@
+"""Runs one job in a process of its own: `python -m agent.backups RUN_DIR`; exit code 0 only after a full success."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn, cast
+
+import agent.backups
+from agent.backups import (
+    FAMILY,
+    JOB,
+    PASSWORD_FILE,
+    PROGRESS,
+    RESULT,
+    Engine,
+    Job,
+    Outcome,
+    Progress,
+    Result,
+    Setting,
+    dump,
+    failure,
+    load_job,
+)
+from agent.clock import NANOSECONDS, Clock, Deadline, SystemClock
+from agent.errors import WatchkeeperError
+from agent.registry import named, scan
+
+_REPORT_NS = NANOSECONDS // 2  # people look at it; twice a second is as fast as they read
+
+
+def main(arguments: list[str]) -> int:
+    """Do the job of a run folder; 0 when it went well, 1 when not, 2 when there is no job."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m agent.backups RUN_DIR\n")
+        return 2
+    os.umask(0o077)
+    signal.signal(signal.SIGTERM, _leave)
+    run_dir = Path(arguments[0])
+    try:
+        job = load_job((run_dir / JOB).read_text(encoding="utf-8"))
+    except (OSError, WatchkeeperError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    result = _do(job, run_dir)
+    _write(run_dir / RESULT, dump(result), is_durable=True)
+    sys.stdout.write(f"{result.summary}\n")
+    return 0 if result.outcome is Outcome.OK else 1
+
+
+def _do(job: Job, run_dir: Path) -> Result:
+    clock = SystemClock()
+    password_file = os.environ.get("RESTIC_PASSWORD_FILE")
+    setting = Setting(
+        deadline=Deadline.after(clock, job.timeout_seconds),
+        environment={PASSWORD_FILE: password_file} if password_file else {},
+        report=_Reporter(run_dir / PROGRESS, clock).report,
+    )
+    try:
+        engine = cast("Engine", named(scan(agent.backups, FAMILY), "kind of backup", job.engine))
+        return getattr(engine, job.kind.value)(job, setting)  # type: ignore[no-any-return]  # one method per kind
+    except WatchkeeperError as error:
+        return failure(job.kind, Outcome.FAILED, str(error), error.hint)
+
+
+class _Reporter:
+    """Keeps progress.json fresh, within reason."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path, self._clock, self._next_ns = path, clock, 0
+
+    def report(self, progress: Progress) -> None:
+        """Write it down, unless that was done a moment ago."""
+        now = self._clock.boottime()
+        if now >= self._next_ns:
+            self._next_ns = now + _REPORT_NS
+            _write(self._path, dump(progress), is_durable=False)
+
+
+def _write(path: Path, text: str, *, is_durable: bool) -> None:
+    """Replace a file at once: a reader sees the old text or the new one."""
+    draft = path.with_suffix(".draft")
+    with draft.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        if is_durable:
+            stream.flush()
+            os.fsync(stream.fileno())
+    draft.rename(path)
+
+
+def _leave(*_: object) -> NoReturn:
+    """SIGTERM: unwind, so that restic is ended and the sandbox removed."""
+    raise SystemExit(143)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,79 @@
+"""backup: files — folders and files of this machine, saved by restic, proven by restoring."""
+
+import os
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field
+
+from agent.backups import (
+    BackupResult,
+    DrillResult,
+    Job,
+    Outcome,
+    RestoreResult,
+    Setting,
+    SnapshotsResult,
+    engine,
+)
+from agent.backups.restic import snapshots
+from agent.backups.restic.bring_back import bring_back
+from agent.backups.restic.command import Restic
+from agent.backups.restic.drill import drill
+from agent.backups.restic.outcome import hint_for
+from agent.backups.restic.save import save
+from agent.closed import ClosedModel, Texts
+
+
+def _full(paths: tuple[str, ...]) -> tuple[str, ...]:
+    if not paths:
+        raise ValueError("name at least one path")
+    for path in paths:
+        if not path.startswith("/") or "\0" in path or (os.path.normpath(path) != path.rstrip("/") and path != "/"):
+            raise ValueError(f"{path!r} is no full path: write it like /etc or /srv/shop")
+    return paths
+
+
+def _filled(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    if any(not pattern.strip() or "\0" in pattern for pattern in patterns):
+        raise ValueError("an empty pattern excludes nothing: leave it out")
+    return patterns
+
+
+class FilesOptions(ClosedModel):
+    """What is to be saved."""
+
+    paths: Annotated[Texts, AfterValidator(_full)] = Field(description="Folders and files to save, as full paths")
+    exclude: Annotated[Texts, AfterValidator(_filled)] = Field(
+        default=(), description='What to leave out, as patterns of restic: "*.tmp", /srv/shop/cache'
+    )
+
+
+@engine("files")
+class Files:
+    """Folders and files of this machine."""
+
+    OPTIONS: ClassVar[type[ClosedModel]] = FilesOptions
+
+    @staticmethod
+    def backup(job: Job, setting: Setting, /) -> BackupResult:
+        """Save the paths, and describe in a manifest what was saved."""
+        options = FilesOptions.model_validate(job.options)
+        return save(job, setting, options.paths, options.exclude)
+
+    @staticmethod
+    def drill(job: Job, setting: Setting, /) -> DrillResult:
+        """Restore a snapshot into a sandbox and compare it with its manifest."""
+        return drill(job, setting)
+
+    @staticmethod
+    def restore(job: Job, setting: Setting, /) -> RestoreResult:
+        """Restore a snapshot, or a part of it, into an empty folder."""
+        return bring_back(job, setting)
+
+    @staticmethod
+    def snapshots(job: Job, setting: Setting, /) -> SnapshotsResult:
+        """List the snapshots of the item on its host."""
+        ended, found = snapshots.listed(Restic(job, setting), job)
+        if ended.outcome is not Outcome.OK:
+            return SnapshotsResult(outcome=ended.outcome, summary=ended.why(), hint=hint_for(ended.outcome))
+        return SnapshotsResult(outcome=Outcome.OK, summary=f"{len(found)} snapshots", snapshots=found)

@@ -1,0 +1,182 @@
+"""Keeps manifests: what stood on disk when a snapshot was made, one compressed line per entry.
+
+A manifest is named `KEYHASH/EXEC.SHA256.gz` under state/manifests: whoever recorded the name can tell it was not altered.
+"""
+
+import dataclasses
+import gzip
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from agent.errors import AgentError
+
+FORMAT = 1
+FOLDER = "manifests"
+_DRAFT_FLAGS = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+_HINT = "run the backup again: a drill then has a manifest to compare with"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One entry of a snapshot. `kind` is restic's word (file, dir, symlink, fifo, …).
+
+    `link` is a symlink's target, or `major:minor` of a device; `sha256` is a file's. A torn entry changed while it was
+    being saved: of it only `path` and `kind` are known.
+    """
+
+    path: str
+    kind: str
+    torn: bool = False
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    mtime_ns: int = 0
+    ctime_ns: int = 0
+    inode: int = 0
+    sha256: str = ""
+    link: str = ""
+
+    @property
+    def order(self) -> list[bytes]:
+        """Sorts entries as restic lists them: a folder, then what is in it, by bytes."""
+        return os.fsencode(self.path).split(b"/")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Header:
+    """What a manifest is about: the snapshot, when it was begun (µs UTC), and the paths that were asked for."""
+
+    snapshot: str
+    at_us: int
+    sources: tuple[str, ...]
+
+
+def folder_of(state: Path, key: str) -> Path:
+    """Where the manifests of one backup on one host are."""
+    return state / FOLDER / hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def newest(state: Path, key: str) -> Path | None:
+    """The manifest of the newest execution of that key, None when there is none."""
+    return max(folder_of(state, key).glob("*.gz"), default=None)
+
+
+def find(state: Path, key: str, exec_id: str) -> Path | None:
+    """The manifest that this execution wrote, None when it is gone."""
+    return next(iter(sorted(folder_of(state, key).glob(f"{exec_id}.*.gz"))), None)
+
+
+def name_of(path: Path) -> str:
+    """A manifest's name under state/manifests."""
+    return f"{path.parent.name}/{path.name}"
+
+
+class Draft:
+    """A manifest that is being written; it appears whole under its name, by `keep`, or not at all."""
+
+    def __init__(self, folder: Path, exec_id: str) -> None:
+        self._folder, self._exec_id = folder, exec_id
+        self._path = folder / f".{exec_id}.draft"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in folder.glob(".*.draft"):  # of a backup that was killed: there is only one at a time
+            left.unlink(missing_ok=True)
+        self._raw = os.fdopen(os.open(self._path, _DRAFT_FLAGS, 0o600), "w+b")
+        self._packed = gzip.GzipFile(fileobj=self._raw, mode="wb", filename="", mtime=0, compresslevel=6)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._raw.close()
+        self._path.unlink(missing_ok=True)
+
+    def begin(self, header: Header) -> None:
+        """Say what it is about; once, and first."""
+        self._packed.write(json.dumps({"format": FORMAT, **dataclasses.asdict(header)}).encode("ascii") + b"\n")
+
+    def add(self, entry: Entry) -> None:
+        """Add one entry."""
+        self._packed.write(_line(entry))
+
+    def keep(self) -> Path:
+        """Finish it, durably."""
+        self._packed.close()
+        self._raw.flush()
+        os.fsync(self._raw.fileno())
+        self._raw.seek(0)
+        digest = hashlib.file_digest(self._raw, "sha256").hexdigest()
+        final = self._folder / f"{self._exec_id}.{digest}.gz"
+        self._path.rename(final)
+        _sync_folder(self._folder)
+        return final
+
+
+def verify(path: Path) -> None:
+    """Whether the file still is what its name says; AgentError when it is missing or was altered."""
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise AgentError(f"the manifest {path.name} cannot be read: {error.strerror}", hint=_HINT) from error
+    if digest != path.name.split(".")[1]:
+        raise AgentError(f"the manifest {path.name} was altered", hint=_HINT)
+
+
+def read(path: Path) -> tuple[Header, Iterator[Entry]]:
+    """Header and entries, the latter as they are asked for; AgentError where it cannot be read."""
+    lines = _lines(path)
+    first = json.loads(next(lines, "{}"))
+    if first.get("format") != FORMAT:
+        raise AgentError(f"the manifest {path.name} is of another version", hint=_HINT)
+    header = Header(snapshot=first["snapshot"], at_us=first["at_us"], sources=tuple(first["sources"]))
+    return header, (_entry(line) for line in lines)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with gzip.open(path, "rt", encoding="ascii") as stream:
+            yield from stream
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise AgentError(f"the manifest {path.name} cannot be read: {error}", hint=_HINT) from error
+
+
+def _line(entry: Entry) -> bytes:
+    values = [entry.path, entry.kind]
+    if not entry.torn:
+        stat = [entry.mode, entry.uid, entry.gid, entry.size, entry.mtime_ns, entry.ctime_ns, entry.inode]
+        return json.dumps([*values, *stat, entry.sha256, entry.link]).encode("ascii") + b"\n"
+    return json.dumps(values).encode("ascii") + b"\n"  # names that are no UTF-8 travel as escaped surrogates
+
+
+def _entry(line: str) -> Entry:
+    values = json.loads(line)
+    if len(values) == 2:
+        return Entry(path=values[0], kind=values[1], torn=True)
+    path, kind, mode, uid, gid, size, mtime_ns, ctime_ns, inode, sha256, link = values
+    return Entry(
+        path=path,
+        kind=kind,
+        mode=mode,
+        uid=uid,
+        gid=gid,
+        size=size,
+        mtime_ns=mtime_ns,
+        ctime_ns=ctime_ns,
+        inode=inode,
+        sha256=sha256,
+        link=link,
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

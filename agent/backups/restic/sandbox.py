@@ -1,0 +1,92 @@
+"""Gives a drill a folder of its own, and takes it away again: at its end, or after its death.
+
+Beside each folder lies a lock that the living drill holds; a folder whose lock is free is rubbish.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from agent.errors import AgentError
+
+FOLDER = "sandbox"
+_LOCK = ".lock"
+_ENTRY_BYTES = 4096  # what an inode and its share of a folder cost, at most, on usual file systems
+_MARGIN = 1.05
+
+
+@contextlib.contextmanager
+def sandbox(state: Path, exec_id: str) -> Iterator[Path]:
+    """A fresh, private folder for as long as the context lasts."""
+    top = state / FOLDER
+    top.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder, lock = top / exec_id, top / f"{exec_id}{_LOCK}"
+    with _held(lock) as is_ours:
+        if not is_ours:
+            raise AgentError(f"another drill works in {folder}", hint="wait for it to end")
+        remove(folder)
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            remove(folder)
+            lock.unlink(missing_ok=True)
+
+
+def sweep(state: Path) -> tuple[str, ...]:
+    """Remove what dead drills left behind; the names of their executions."""
+    top, swept = state / FOLDER, []
+    for found in sorted(top.iterdir()) if top.is_dir() else []:
+        exec_id = found.name.removesuffix(_LOCK)
+        folder, lock = top / exec_id, top / f"{exec_id}{_LOCK}"
+        with _held(lock) as is_dead:
+            if is_dead:
+                remove(folder)
+                lock.unlink(missing_ok=True)
+                swept.append(exec_id)
+    return tuple(dict.fromkeys(swept))
+
+
+def lacking_bytes(folder: Path, size_bytes: int, entries: int) -> int:
+    """How many bytes are missing on the folder's file system to hold that much; 0 when there is room."""
+    room = os.statvfs(folder)
+    needed = int(size_bytes * _MARGIN) + entries * _ENTRY_BYTES
+    return max(0, needed - room.f_bavail * room.f_frsize)
+
+
+def remove(folder: Path) -> None:
+    """Remove a tree with everything in it, also where its own modes forbid it; nothing outside it is touched."""
+    if folder.is_symlink() or not folder.exists():
+        folder.unlink(missing_ok=True)
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        _open_up(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        raise AgentError(f"the sandbox {folder} cannot be removed", hint=f"look what holds it: ls -la {folder}")
+
+
+def _open_up(folder: Path) -> None:
+    """Folders that were restored without permission to write cannot be emptied by anybody but root."""
+    folder.chmod(0o700)
+    for top, folders, _ in os.walk(folder):
+        for path in (Path(top, name) for name in folders):
+            if not path.is_symlink():
+                path.chmod(0o700)
+
+
+@contextlib.contextmanager
+def _held(lock: Path) -> Iterator[bool]:
+    """Try to hold the lock; False when another process has it. It falls with its process, however that ends."""
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(handle)

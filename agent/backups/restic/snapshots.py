@@ -1,0 +1,48 @@
+"""Lists the snapshots of an item on a host, and picks one."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from agent.backups import Job, Outcome, Snapshot
+from agent.backups.restic.command import Ended, Restic
+from agent.backups.restic.survey import nanoseconds
+
+PRODUCT_TAG = "watchkeeper"
+
+
+def tags(job: Job) -> tuple[str, ...]:
+    """What our snapshots carry, so that they are found again."""
+    return (PRODUCT_TAG, f"item={job.item}", f"exec={job.exec_id}")
+
+
+def listed(restic: Restic, job: Job) -> tuple[Ended, tuple[Snapshot, ...]]:
+    """The snapshots of the job's item and host, newest first."""
+    ended, text = restic.ask("snapshots", "--tag", f"{PRODUCT_TAG},item={job.item}", "--host", job.host)
+    if ended.outcome is not Outcome.OK:
+        return ended, ()
+    try:
+        found = [_snapshot(one) for one in json.loads(text or "null") or []]
+    except (ValueError, KeyError, TypeError) as error:
+        return Ended(outcome=Outcome.FAILED, errors=(f"restic's list of snapshots cannot be read: {error}",)), ()
+    return ended, tuple(sorted(found, key=lambda one: one.at_us, reverse=True))
+
+
+def pick(snapshots: Iterable[Snapshot], *, wanted: str = "", at_us: int | None = None) -> Snapshot | None:
+    """The snapshot of that id (or its beginning), else the newest at or before a time; `snapshots` are newest first."""
+    for one in snapshots:
+        if (not wanted or one.id.startswith(wanted)) and (at_us is None or one.at_us <= at_us):
+            return one
+    return None
+
+
+def _snapshot(one: Mapping[str, Any]) -> Snapshot:
+    ours = dict(tag.partition("=")[::2] for tag in one.get("tags") or ())
+    return Snapshot(
+        id=one["id"],
+        at_us=nanoseconds(one["time"]) // 1000,
+        host=one.get("hostname", ""),
+        item=ours.get("item", ""),
+        exec_id=ours.get("exec", ""),
+        paths=tuple(one.get("paths") or ()),
+    )
