@@ -1,7 +1,7 @@
 """sink: jsonl — one line of JSON per event, appended to a file.
 
 Each line is on disk before it counts as delivered, and stands there once: a repetition of what one of the last lines
-holds is not written again. JSON Lines (jsonlines.org): UTF-8, one object per line.
+holds is not written again. JSON Lines (jsonlines.org), in ASCII: no character in a text can end a line for any reader.
 """
 
 import fcntl
@@ -45,9 +45,9 @@ class Jsonl:
     def deliver(message: Message, options: JsonlOptions, context: SinkContext, _deadline: Deadline) -> Delivered:
         """One line, once; a full or broken disk is worth another try."""
         path = context.home / options.path
-        line = json.dumps(document(message, context), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        line = json.dumps(document(message, context), sort_keys=True, separators=(",", ":"))
         try:
-            is_new = _append(path, line.encode(errors="replace") + b"\n", message.key)
+            is_new = _append(path, line.encode() + b"\n", message.key)
         except OSError as error:
             return Delivered(outcome=Delivery.RETRY, detail=f"{path}: {error.strerror}")
         return Delivered(outcome=Delivery.DELIVERED, detail="appended" if is_new else "was there already")

@@ -76,8 +76,8 @@ class Webhook:
             raise InputError(
                 "webhook: the secret that is its url is no URL", hint="look at sinks in config.yaml"
             ) from None
-        body = json.dumps(document(message, context), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        data = body.encode(errors="replace")
+        body = json.dumps(document(message, context), sort_keys=True, separators=(",", ":"))
+        data = body.encode()
         now = deadline.clock.now() // MICROSECONDS
         headers = {
             "Content-Type": "application/json",
