@@ -88,24 +88,19 @@ class Survey:
         kind = node["type"]
         try:
             seen = os.lstat(path)
-            link = _link(path, kind, seen)
+            entry = _without_content(path, kind, seen)
         except OSError:
             return Entry(path=path, kind=kind, torn=True)
         if not self._is_as_saved(seen, node):
             return Entry(path=path, kind=kind, torn=True)
-        entry = Entry(
-            path=path,
-            kind=kind,
-            mode=stat.S_IMODE(seen.st_mode),
-            uid=seen.st_uid,
-            gid=seen.st_gid,
-            size=seen.st_size if kind == "file" else 0,
-            mtime_ns=seen.st_mtime_ns,
-            ctime_ns=seen.st_ctime_ns,
-            inode=seen.st_ino,
-            link=link,
-        )
-        return self._with_content(entry, seen) if kind == "file" else entry
+        if kind != "file":
+            return entry
+        known = self._previous.digest_of(entry)
+        if known:
+            return dataclasses.replace(entry, sha256=known)
+        described = _with_content(entry, seen, self._deadline)
+        self.hashed += not described.torn
+        return described
 
     def _is_as_saved(self, seen: os.stat_result, node: Mapping[str, Any]) -> bool:
         """Whether nothing touched it since before the backup began: the kernel's stamps are too coarse for less."""
@@ -118,16 +113,6 @@ class Survey:
             and seen.st_mtime_ns == nanoseconds(node["mtime"])
             and (node["type"] != "file" or seen.st_size == node.get("size", 0))
         )
-
-    def _with_content(self, entry: Entry, seen: os.stat_result) -> Entry:
-        known = self._previous.digest_of(entry)
-        if known:
-            return _hashed(entry, known)
-        found = content.digest(entry.path, seen, self._deadline)
-        if found is None:
-            return Entry(path=entry.path, kind=entry.kind, torn=True)
-        self.hashed += 1
-        return _hashed(entry, found)
 
 
 class _Previous:
@@ -158,8 +143,31 @@ def _identity(entry: Entry) -> tuple[int, int, int, int]:
     return (entry.inode, entry.ctime_ns, entry.mtime_ns, entry.size)
 
 
-def _hashed(entry: Entry, sha256: str) -> Entry:
-    return dataclasses.replace(entry, sha256=sha256)
+def entry_of(path: str, kind: str, deadline: Deadline) -> Entry:
+    """An entry as it stands on disk, content included."""
+    seen = os.lstat(path)
+    entry = _without_content(path, kind, seen)
+    return _with_content(entry, seen, deadline) if kind == "file" else entry
+
+
+def _without_content(path: str, kind: str, seen: os.stat_result) -> Entry:
+    return Entry(
+        path=path,
+        kind=kind,
+        mode=stat.S_IMODE(seen.st_mode),
+        uid=seen.st_uid,
+        gid=seen.st_gid,
+        size=seen.st_size if kind == "file" else 0,
+        mtime_ns=seen.st_mtime_ns,
+        ctime_ns=seen.st_ctime_ns,
+        inode=seen.st_ino,
+        link=_link(path, kind, seen),
+    )
+
+
+def _with_content(entry: Entry, seen: os.stat_result, deadline: Deadline) -> Entry:
+    found = content.digest(entry.path, seen, deadline)
+    return dataclasses.replace(entry, sha256=found) if found else Entry(path=entry.path, kind=entry.kind, torn=True)
 
 
 def _link(path: str, kind: str, seen: os.stat_result) -> str:

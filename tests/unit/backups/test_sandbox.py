@@ -1,0 +1,81 @@
+"""Sandboxes: private, and gone afterwards; those of dead drills are swept, those of living ones are not."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.backups.restic.sandbox import lacking_bytes, remove, sandbox, sweep
+from agent.errors import AgentError
+
+HOLDER = """
+import sys, pathlib
+from agent.backups.restic.sandbox import sandbox
+with sandbox(pathlib.Path(sys.argv[1]), "E1") as box:
+    (box / "file").touch()
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def left(state: Path) -> list[str]:
+    """What lies among the sandboxes."""
+    return sorted(path.name for path in (state / "sandbox").iterdir())
+
+
+def test_a_sandbox_is_private_and_goes_with_its_context(tmp_path: Path) -> None:
+    with sandbox(tmp_path, "E1") as box:
+        assert box.stat().st_mode & 0o777 == 0o700
+        (box / "deep/er").mkdir(parents=True)
+    assert left(tmp_path) == []
+
+
+def test_a_sandbox_goes_after_an_error_too(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), sandbox(tmp_path, "E1"):
+        raise RuntimeError
+    assert left(tmp_path) == []
+
+
+def test_what_a_killed_drill_left_is_swept_and_a_living_one_is_not(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as drill:
+        assert drill.stdout is not None
+        drill.stdout.readline()
+        assert sweep(tmp_path) == ()
+        with pytest.raises(AgentError, match="another drill"), sandbox(tmp_path, "E1"):
+            pass
+        assert left(tmp_path) == ["E1", "E1.lock"]
+        drill.kill()
+    assert sweep(tmp_path) == ("E1",)
+    assert left(tmp_path) == []
+
+
+def test_there_is_nothing_to_sweep_before_the_first_drill(tmp_path: Path) -> None:
+    assert sweep(tmp_path) == ()
+
+
+def test_a_tree_is_removed_and_nothing_behind_its_links(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o500)
+    (tmp_path / "box/locked").mkdir(parents=True)
+    (tmp_path / "box/locked/file").touch()
+    (tmp_path / "box/link").symlink_to(outside)
+    (tmp_path / "box/locked").chmod(0)
+    remove(tmp_path / "box")
+    assert not (tmp_path / "box").exists()
+    assert outside.stat().st_mode & 0o777 == 0o500
+
+
+def test_a_link_in_place_of_a_sandbox_is_removed_itself(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "box").symlink_to(tmp_path / "outside")
+    remove(tmp_path / "box")
+    assert (tmp_path / "outside").is_dir()
+
+
+def test_room_is_counted_in_bytes_and_entries(tmp_path: Path) -> None:
+    assert lacking_bytes(tmp_path, 0, 0) == 0
+    assert lacking_bytes(tmp_path, 10**18, 0) > 0
+    assert lacking_bytes(tmp_path, 0, 10**15) > 0
