@@ -1,5 +1,194 @@
 """The composition root and entry point: the only place that builds objects and hands them down."""
 
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.errors import InputError, StoreError
+
+if TYPE_CHECKING:
+    from agent.clock import Clock
+    from agent.inventory import Snapshot
+    from agent.model.config import Config
+    from agent.policy.catalogue import Catalogue
+    from agent.policy.load import Loaded
+    from agent.runtime.agent import Agent
+    from agent.runtime.reload import Load
+    from agent.store.engine import Store
+
+SYSTEM_CONFIG = Path("/etc/watchkeeper/config.yaml")
+
+
+def nothing(_point: str) -> None:
+    """The failpoint of everyday life."""
+
 
 def main() -> None:
     """Run the command line."""
+    from agent import cli
+
+    cli.main(Builder)
+
+
+class Builder:
+    """Builds the parts of the program, each when it is first asked for."""
+
+    def __init__(self, config: Path | None = None, *, failpoint: Callable[[str], None] = nothing) -> None:
+        self._config = config
+        self._failpoint = failpoint
+
+    def config_path(self) -> Path:
+        """The config file in use: as told, else $WATCHKEEPER_CONFIG, else ./config.yaml, else /etc/watchkeeper."""
+        if self._config is not None:
+            return self._config.absolute()
+        if told := os.environ.get("WATCHKEEPER_CONFIG"):
+            return Path(told).absolute()
+        here = Path("config.yaml")
+        path = here if here.exists() else SYSTEM_CONFIG
+        if not path.exists():
+            raise InputError("there is no config.yaml here, nor in /etc/watchkeeper", hint="watchkeeper init")
+        return path.absolute()
+
+    def clock(self) -> "Clock":
+        """The kernel's clocks."""
+        from agent.clock import SystemClock
+
+        return SystemClock()
+
+    def catalogue(self) -> "Catalogue":
+        """Every probe, engine and sink there is."""
+        from agent import backups, checks, sinks
+        from agent.policy.catalogue import Catalogue
+        from agent.registry import scan
+
+        return Catalogue(
+            probes=scan(checks, checks.FAMILY), engines=scan(backups, backups.FAMILY), sinks=scan(sinks, sinks.FAMILY)
+        )
+
+    def load(self) -> "Loaded":
+        """Everything an operator wrote, validated."""
+        return self.loader()()
+
+    def loader(self) -> "Load":
+        """Loads the files; with the last good ones at hand for those that are broken, or instead of all."""
+        from agent.inventory import Inventory
+        from agent.policy import load as policy
+
+        path, catalogue, clock = self.config_path(), self.catalogue(), self.clock()
+        inventories: dict[Path, Inventory] = {}
+
+        def ask(config: "Config", patterns: frozenset[str]) -> "Snapshot":
+            known = inventories.get(config.inventory)
+            if known is None:
+                known = Inventory(config.inventory, clock=clock, cache=config.state / "inventory.json")
+            inventories[config.inventory] = known
+            return known.read(patterns)
+
+        def load(*, last_good: Mapping[str, bytes] | None = None, instead: bool = False) -> "Loaded":
+            if instead:
+                return policy.load_kept(path, catalogue=catalogue, inventory=ask, sources=last_good or {})
+            return policy.load(path, catalogue=catalogue, inventory=ask, last_good=last_good)
+
+        return load
+
+    def store(self, *, migrate: bool = False) -> "Store":
+        """The store of the configured state folder."""
+        from agent.policy import load as policy
+        from agent.store.engine import Store
+
+        config = policy.config_of(self.config_path(), self.catalogue())
+        return Store.open(config.state, self.clock(), migrate=migrate, failpoint=self._failpoint)
+
+    def agent(self, *, migrate: bool = False) -> "Agent":
+        """The whole agent, with the policies in force and all states read."""
+        from agent.policy import load as policy
+        from agent.store.engine import Store
+
+        clock, catalogue = self.clock(), self.catalogue()
+        config = policy.config_of(self.config_path(), catalogue)
+        store = Store.open(config.state, clock, migrate=migrate, failpoint=self._failpoint)
+        try:
+            agent = self._assemble(store, clock, catalogue, config)
+            agent.book.read()
+            if migrate:
+                agent.reloader.begin()
+            else:
+                self._adopt(agent)
+        except BaseException:
+            store.close()
+            raise
+        return agent
+
+    def _adopt(self, agent: "Agent") -> None:
+        """A command runs by what the daemon has in force; without one, by the files as they are."""
+        from agent.errors import PolicyError
+        from agent.store import policies
+
+        with agent.store.read() as reader:
+            last = policies.last_good(reader)
+        if last is None:
+            raise StoreError("the agent never ran here", hint="watchkeeper run --once")
+        loaded = self.loader()(last_good=last.files)
+        if loaded.policies is None:
+            raise PolicyError("\n".join(map(str, loaded.problems)), hint="watchkeeper validate")
+        agent.book.adopt(loaded.policies, last.generation)
+
+    def _assemble(self, store: "Store", clock: "Clock", catalogue: "Catalogue", config: "Config") -> "Agent":
+        from agent.model.execution import ExecutionKind
+        from agent.runtime.agent import Agent
+        from agent.runtime.book import Book
+        from agent.runtime.desk import Desk
+        from agent.runtime.dispatch import Dispatcher
+        from agent.runtime.executor import Executor, Work
+        from agent.runtime.gates import Gatekeeper
+        from agent.runtime.health import Health
+        from agent.runtime.looking import Looker
+        from agent.runtime.pipeline import Pipeline
+        from agent.runtime.recorder import Recorder
+        from agent.runtime.references import resolve
+        from agent.runtime.reload import Reloader
+        from agent.runtime.remedies import Plays, Remedies
+        from agent.runtime.rounds import Rounds
+        from agent.runtime.saves import Saves
+        from agent.runtime.scheduler import Scheduler
+        from agent.runtime.workers import Workers
+        from agent.secrets import Secrets
+        from agent.sinks import SinkContext
+        from agent.transports.ssh import SshPool
+
+        workers, book, secrets = Workers(), Book(store), Secrets(config.secrets)
+        scheduler, health = Scheduler(clock), Health(config.state, clock)
+        desk = Desk(store, clock, book)
+        saves = Saves(store=store, clock=clock, book=book, secrets=secrets, noticed=scheduler.now)
+        plays = Plays(
+            book=book, desk=desk, clock=clock, secrets=lambda given: resolve(given, secrets), noticed=scheduler.now
+        )
+        works: dict[ExecutionKind, Work] = {
+            ExecutionKind.PLAYBOOK: plays, ExecutionKind.REMEDY: plays, ExecutionKind.BACKUP: saves,
+            ExecutionKind.DRILL: saves, ExecutionKind.RESTORE: saves,
+        }  # fmt: skip
+        executor = Executor(
+            store=store, clock=clock, book=book, workers=workers, works=works, failpoint=self._failpoint
+        )
+        gatekeeper = Gatekeeper(store, clock, book, safe_mode=health.safe_mode, failpoint=self._failpoint)
+        remedies = Remedies(book=book, desk=desk, gatekeeper=gatekeeper, executor=executor, store=store, clock=clock)
+        pool = SshPool(config.state / "known_hosts", clock)
+        inner = {"backup-freshness": saves.fresh}
+        looker = Looker(probes=catalogue.probes, pool=pool, workers=workers, clock=clock, inner=inner)
+        recorder = Recorder(store, clock, workers)
+        return Agent(
+            clock=clock, store=store, workers=workers, book=book, desk=desk, gatekeeper=gatekeeper, executor=executor,
+            remedies=remedies, saves=saves, recorder=recorder, looker=looker, pool=pool, scheduler=scheduler, health=health,
+            rounds=Rounds(store=store, clock=clock, book=book, saves=saves, executor=executor, workers=workers),
+            pipeline=Pipeline(
+                book=book, looker=looker, desk=desk, recorder=recorder, remedies=remedies, workers=workers
+            ),
+            dispatcher=Dispatcher(
+                store=store, clock=clock, book=book, workers=workers, sinks=catalogue.sinks,
+                context=SinkContext(secrets=secrets, name=config.name, home=config.home),
+            ),
+            reloader=Reloader(
+                store=store, clock=clock, book=book, desk=desk, load=self.loader(), failpoint=self._failpoint
+            ),
+        )  # fmt: skip

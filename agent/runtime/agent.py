@@ -8,6 +8,7 @@ from agent.runtime.desk import Desk
 from agent.runtime.dispatch import Dispatcher
 from agent.runtime.executor import Executor
 from agent.runtime.gates import Gatekeeper
+from agent.runtime.health import Health
 from agent.runtime.looking import Looker
 from agent.runtime.pipeline import Pipeline
 from agent.runtime.recorder import Recorder
@@ -41,6 +42,7 @@ class Agent:
     dispatcher: Dispatcher
     reloader: Reloader
     scheduler: Scheduler
+    health: Health
     pool: SshPool
 
     def close(self) -> None:

@@ -12,7 +12,6 @@ from agent.model.journal import Entry
 from agent.runtime import once
 from agent.runtime.agent import Agent
 from agent.runtime.heartbeat import Heartbeat
-from agent.runtime.health import Health
 from agent.runtime.orders import Orders
 from agent.runtime.rota import Rota
 from agent.runtime.summary import Summary, summarise
@@ -30,7 +29,6 @@ class Setting:
     for_seconds: float | None = None
     once: bool = False
     heartbeat: Heartbeat
-    health: Health
     on_started: Callable[[], None] = lambda: None
 
 
@@ -99,7 +97,7 @@ async def _loop(agent: Agent, setting: Setting, rota: Rota, orders: Orders, stop
         setting.heartbeat.beat()
 
     async def mind_the_clock() -> None:
-        step = setting.health.clock_step_seconds()
+        step = agent.health.clock_step_seconds()
         if step:
             await agent.workers.write(_note, agent, "clock-step", f"the wall clock jumped by {step:.1f} s")
         await agent.pipeline.resume(rota.hurry(agent.book.refresh()))

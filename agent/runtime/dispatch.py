@@ -89,5 +89,5 @@ class Dispatcher:
 
 def retry_seconds(attempts: int) -> float:
     """Doubled after each attempt, at most a quarter of an hour, with a tenth of jitter."""
-    pause = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(attempts, 20))
+    pause: float = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(attempts, 20))
     return pause * random.uniform(0.9, 1.1)  # noqa: S311  jitter needs no secrecy

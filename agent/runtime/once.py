@@ -37,9 +37,7 @@ async def _prove(agent: Agent, rota: Rota) -> None:
 
 
 def _proving(agent: Agent) -> frozenset[str]:
-    own = {
-        key for key, state in agent.book.states().items() if state.climb and state.climb.phase is Phase.VERIFYING
-    }
+    own = {key for key, state in agent.book.states().items() if state.climb and state.climb.phase is Phase.VERIFYING}
     return agent.book.wanted_proofs() | own
 
 
