@@ -1,5 +1,6 @@
 """Durations, sizes, shares, rates, budgets and bounds: from the text of a policy to a number in a base unit."""
 
+import functools
 import re
 from typing import Annotated
 
@@ -114,6 +115,11 @@ def bound(text: object, unit: Unit | None, metrics: frozenset[str] = frozenset()
     """One bound in words or symbols, over a metric of this unit (None: open); `metrics` are names it may refer to."""
     if not isinstance(text, str):
         raise ValueError("a bound is text, like above 80%")  # noqa: TRY004  # pydantic translates ValueError alone
+    return _bound(str(text), unit, metrics)
+
+
+@functools.lru_cache(maxsize=4096)  # a fleet has few bounds, written many times
+def _bound(text: str, unit: Unit | None, metrics: frozenset[str]) -> Bound:
     words = text.strip()
     for symbol, word in _SYMBOLS.items():
         if words.startswith(symbol):

@@ -9,6 +9,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from agent.errors import PolicyError
+from agent.model.config import Config
 from agent.model.policy import PolicySet, Problem
 from agent.policy import faults, files, source
 from agent.policy.attempt import Ask, Attempt, Candidate, Session
@@ -16,7 +18,7 @@ from agent.policy.catalogue import Catalogue
 from agent.policy.reading import Document, document
 from agent.policy.settings import Settings, settings
 
-__all__ = ["Ask", "Catalogue", "Loaded", "load"]
+__all__ = ["Ask", "Catalogue", "Loaded", "config_of", "load", "load_kept"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,10 +130,30 @@ def _mixed(
         if back is None:
             break
         candidate = back
-    old, old_data = kept.settings()
+    return _whole(session, kept)
+
+
+def _whole(session: Session, kept: _Kept) -> PolicySet | None:
+    old, data = kept.settings()
     if old is None:
         return None
-    return session.attempt(Candidate(settings=old, data=old_data, documents=kept.documents())).policies
+    return session.attempt(Candidate(settings=old, data=data, documents=kept.documents())).policies
+
+
+def load_kept(config_path: Path, *, catalogue: Catalogue, inventory: Ask, sources: Mapping[str, bytes]) -> Loaded:
+    """The set that was last in force, whatever the files say now; None when it no longer loads."""
+    path = Path(os.path.normpath(config_path.absolute()))
+    kept = _Kept(path, catalogue, sources)
+    return Loaded(policies=_whole(Session(catalogue, inventory), kept), problems=())
+
+
+def config_of(config_path: Path, catalogue: Catalogue) -> Config:
+    """The agent's own configuration alone; PolicyError with all that is wrong in it."""
+    path = Path(os.path.normpath(config_path.absolute()))
+    found, problems = _settings(path, files.content(path), catalogue)
+    if found is None:
+        raise PolicyError("\n".join(map(str, problems)), hint="mend it, then: watchkeeper validate")
+    return found.config
 
 
 def _taken_back(candidate: Candidate, attempt: Attempt, kept: _Kept) -> Candidate | None:

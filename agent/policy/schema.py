@@ -69,6 +69,7 @@ Name = Annotated[
     str, BeforeValidator(name), WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"})
 ]
 Span = Annotated[float, BeforeValidator(_span), WithJsonSchema({"type": "string", "examples": ["30s", "5m", "26h"]})]
+Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
 Given = Annotated[Text, BeforeValidator(_given), WithJsonSchema({"type": "string", "minLength": 1})]
 FailAfter = Annotated[
     Threshold,
@@ -129,7 +130,7 @@ class Defaults(ClosedModel):
 class Header(ClosedModel):
     """The top of a policy file: everything but its sections."""
 
-    version: Literal["1"]
+    version: Version
     service: Name
     title: Text = ""
     description: Text = ""

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from agent.closed import ClosedModel, SecretRef, Texts
-from agent.policy.schema import Defaults, Given, Name, Span
+from agent.policy.schema import Defaults, Given, Name, Span, Version
 from agent.policy.when import Zone
 from agent.units import BudgetText
 
@@ -45,7 +45,7 @@ class SecretsSpec(ClosedModel):
 class ConfigSpec(ClosedModel):
     """config.yaml without its sinks and windows, which are read one by one."""
 
-    version: Literal["1"]
+    version: Version
     name: Name
     timezone: Zone = "UTC"
     owner: Given
