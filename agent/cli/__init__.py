@@ -157,3 +157,8 @@ def _version(asked: bool) -> None:  # noqa: FBT001  typer calls it so
     if asked:
         typer.echo(f"{PROGRAM} {importlib.metadata.version(PROGRAM)}")
         raise typer.Exit
+
+
+def main(parts_factory: Callable[[Path | None], Parts]) -> None:
+    """Run the command line and leave with its exit code."""
+    build(parts_factory)()

@@ -1,0 +1,200 @@
+"""The chain of evidence behind a check's state, for `check why`: from the rules over the results to what was done."""
+
+from typing import TYPE_CHECKING, Any
+
+from agent.cli import facts, output
+from agent.cli.wording import local, plural, span
+from agent.clock import rfc3339
+from agent.model.look import Verdict
+from agent.model.state import Phase
+
+if TYPE_CHECKING:
+    from agent.model.bounds import Bounds
+    from agent.model.check import Check
+    from agent.model.state import CheckState
+    from agent.runtime.agent import Agent
+
+
+def chain(agent: "Agent", key: str, *, limit: int) -> dict[str, Any]:
+    """Everything that explains the present state of one check, as one document."""
+    from agent.runtime import documents, verbs
+    from agent.store import incidents
+
+    policies, state = agent.book.policies, agent.book.state(key)
+    check = policies.checks[key]
+    with agent.store.read() as reader:
+        incident = incidents.open_of(reader, key) or incidents.last_of(reader, key)
+        remedies = verbs.remedies_of(reader, incident) if incident else []
+    (present,) = facts.checks(agent, [key])
+    return {
+        **present,
+        "because": because(check, state, present, incident is not None and incident.resolved_at_us is None),
+        "rules": rules(check),
+        "counters": {
+            name or "the check": told for name, inner in state.instances.items() if (told := facts.counting(inner, check))
+        },
+        "parents": [{"key": parent, "failing": parent in state.parents} for parent in check.rules.needs],
+        "windows": [window.item for window in policies.windows if _covers(window, check)],
+        "incident": documents.incident(incident, remedies) if incident else None,
+        "remedy": _remedy(state),
+        "refusals": [_line(line) for line in _refusals(agent, check, limit)],
+        "journal": [_line(line) for line in verbs.story_of(agent.store, key, limit=limit)],
+        "generation": agent.book.generation,
+    }  # fmt: skip
+
+
+def because(check: "Check", state: "CheckState", present: dict[str, Any], has_incident: bool) -> str:  # noqa: FBT001
+    """One sentence: why it is so, and why there is an incident or none."""
+    word = present["state"]
+    if word == "pending":
+        return "it was not looked at yet: nothing is known, so nothing is filed"
+    if word == "suppressed":
+        return f"{present['summary']}: results are shown, nothing is counted, nothing is filed"
+    if word == "stale":
+        return f"its last result is from {present['seen_at']}: too old to say anything; is the agent running?"
+    if word == "unknown":
+        minutes = span(check.rules.unknown_after_seconds)
+        return (
+            f"the probe could not tell: it neither counts nor resets; after {minutes} the agent files that about itself"
+        )
+    if word == "ok" and state.hard is Verdict.OK:
+        return "it's ok: the last result is within every bound" + (_memory(state) if not has_incident else "")
+    if word == "ok":
+        return f"the last result is ok, and {check.rules.recover_after} in a row end the hard {state.hard}"
+    if state.hard is Verdict.OK:
+        return f"it fails, but not long enough: hard after {facts.threshold(check)}, so no incident yet"
+    return _hard(check, state, has_incident=has_incident)
+
+
+def _hard(check: "Check", state: "CheckState", *, has_incident: bool) -> str:
+    if has_incident:
+        return f"it is hard {state.hard}: its incident is open"
+    wanted = check.rules.incident_from
+    if wanted is None:
+        return f"it is hard {state.hard}, and its policy says: incident none"
+    if state.silenced:
+        return f"it is hard {state.hard}, and {state.silenced} silences it"
+    if state.hard.weight < wanted.weight:
+        return f"it is hard {state.hard}, and incidents are filed from {wanted} on"
+    if state.mark is not None and state.mark.overridden:
+        return f"it is hard {state.hard}, and a person resolved the incident all the same"
+    return f"it is hard {state.hard}"
+
+
+def _memory(state: "CheckState") -> str:
+    if state.mark is None or state.mark.resolved_us is None:
+        return ""
+    return f"; its last incident was resolved at {local(state.mark.resolved_us)}"
+
+
+def rules(check: "Check") -> list[str]:
+    """The rules of a check in words."""
+    given = check.rules
+    told = [f"{check.kind}, its own verdict first"]
+    told += [f"{severity} if {bound}" for severity, bounds in (("critical", given.crit), ("warning", given.warn))
+             for bound in _bounds(bounds)]  # fmt: skip
+    told.append(f"hard after {facts.threshold(check)}, recovered after {given.recover_after}")
+    told.append(f"incident from {given.incident_from}" if given.incident_from else "no incident")
+    told += [f"needs {parent}" for parent in given.needs]
+    told += [f"at warning: {item}" for item in given.ladder_warning]
+    told += [f"at critical: {item}" for item in given.ladder_critical]
+    return told
+
+
+def _bounds(bounds: "Bounds") -> list[str]:
+    return [f"{metric} {' or '.join(bound.text for bound in alternatives)}" for metric, alternatives in bounds]
+
+
+def _covers(window: Any, check: "Check") -> bool:
+    return window.service in {check.service, ""} and (not window.hosts or check.host in window.hosts)
+
+
+def _remedy(state: "CheckState") -> dict[str, Any] | None:
+    climb = state.climb
+    if climb is None:
+        return None
+    return {
+        "item": climb.remedy,
+        "rung": climb.rung + 1,
+        "attempt": climb.attempt,
+        "phase": climb.phase.value,
+        "uncertain": climb.uncertain,
+        "refusal": climb.refusal if climb.phase in {Phase.REFUSED, Phase.WAITING} else "",
+        "asked_again_at": rfc3339(climb.ask_again_us),
+        "proofs": [{"key": key, "passes": passes, "failures": failures} for key, passes, failures in climb.proofs],
+    }
+
+
+def _refusals(agent: "Agent", check: "Check", limit: int) -> list[Any]:
+    from agent.runtime import verbs
+
+    items = {*check.rules.ladder_critical, *check.rules.ladder_warning}
+    lines = [line for item in sorted(items) for line in verbs.story_of(agent.store, item, limit=limit)]
+    mine = [line for line in lines if line["body"].get("request", {}).get("cause") == check.key]
+    return sorted(mine, key=lambda line: int(line["seq"]))[-limit:]
+
+
+def _line(line: Any) -> dict[str, Any]:
+    body = line["body"]
+    return {
+        "seq": line["seq"],
+        "at": rfc3339(line["at_us"]),
+        "kind": line["kind"],
+        "actor": line["actor"],
+        "why": line["why"],
+        "generation": line["generation"],
+        "input": body.get("input"),
+        "decisions": body.get("decisions", []),
+        "answers": body.get("answers", []),
+    }
+
+
+def tell(found: dict[str, Any]) -> None:
+    """Print the chain for people."""
+    output.say(f"{found['key']} is {found['state']} (hard {found['hard']}, since {found['since'] or '-'})",
+               style=found["state"])  # fmt: skip
+    output.say(f"because  {found['because']}")
+    output.say(f"seen     {found['summary']}  ({found['seen_at'] or 'never'})")
+    for name, value in sorted(found["metrics"].items()):
+        output.say(f"         {name} = {value}")
+    for name, inner in found["instances"].items():
+        output.say(f"         {name}: {inner['state']} (hard {inner['hard']}): {inner['summary']}")
+    for name, told in found["counters"].items():
+        output.say(f"counted  {name}: {told}")
+    for rule in found["rules"]:
+        output.say(f"rule     {rule}")
+    for parent in found["parents"]:
+        output.say(f"parent   {parent['key']} {'fails' if parent['failing'] else 'is well'}")
+    for window in found["windows"]:
+        output.say(f"window   {window}{', open now' if window == found['silenced'] else ''}")
+    _tell_deeds(found)
+    output.say()
+    output.say(f"journal, the last {plural(len(found['journal']), 'line')}:")
+    for line in found["journal"]:
+        output.say(f"  {line['seq']:>6}  {line['at'][:19]}Z  {line['actor']}: {_words(line)}")
+
+
+def _tell_deeds(found: dict[str, Any]) -> None:
+    incident, remedy = found["incident"], found["remedy"]
+    if incident is None:
+        output.say("incident none was ever filed")
+    else:
+        output.say(f"incident {incident['number']} {incident['state']}, {incident['priority']}: {incident['title']}")
+        for tried in incident["remedies"]:
+            worked = {True: "worked", False: "did not work", None: "not verified"}[tried["verified"]]
+            output.say(f"remedy   {tried['number']} {tried['item']}: {tried['state']}, {worked}")
+    if remedy is not None:
+        output.say(
+            f"remedy   {remedy['item']}, attempt {remedy['attempt']}: {remedy['phase']} {remedy['refusal']}".rstrip()
+        )
+    for line in found["refusals"]:
+        output.say(f"gate     {line['at'][:19]}Z  {line['kind'].removeprefix('gate-')}: {line['why']}")
+
+
+def _words(line: dict[str, Any]) -> str:
+    given = line["input"] or {}
+    name = given.get("input", line["kind"])
+    if name == "Result":
+        look = given.get("look", {})
+        return f"result {look.get('verdict', '')}: {line['why']}"
+    return f"{name}: {line['why']}"

@@ -1,0 +1,41 @@
+"""Short names for typing: `web`, `checks/web`, `shop/web` or `shop/checks/web`, each with or without `@host`."""
+
+import difflib
+from collections.abc import Iterable
+
+from agent.errors import InputError
+from agent.model.check import host_of, item_of
+
+
+def matching(keys: Iterable[str], text: str, what: str, *, host: str | None = None) -> list[str]:
+    """The keys that a person means: those of one item, on all hosts or on the one that was named."""
+    known = sorted(keys)
+    name, _, after = text.partition("@")
+    wanted = host or after or None
+    items = {item for item in map(item_of, known) if _means(name, item)}
+    if name in items:
+        items = {name}
+    if not items:
+        near = difflib.get_close_matches(name, {item.rpartition("/")[2] for item in map(item_of, known)}, n=1)
+        suggestion = f"did you mean {near[0]!r}? " if near else ""
+        raise InputError(f"there is no {what} {name!r}", hint=f"{suggestion}see: watchkeeper {what} list")
+    if len(items) > 1:
+        raise InputError(f"{name!r} may mean {' or '.join(sorted(items))}", hint="write it in full")
+    found = [key for key in known if item_of(key) in items and wanted in (None, host_of(key) or "none")]
+    if not found:
+        hosts = ", ".join(host_of(key) or "none" for key in known if item_of(key) in items)
+        raise InputError(f"{items.pop()} is not on {wanted}", hint=f"it is on: {hosts}")
+    return found
+
+
+def one(keys: Iterable[str], text: str, what: str, *, host: str | None = None) -> str:
+    """The one key that a person means."""
+    found = matching(keys, text, what, host=host)
+    if len(found) > 1:
+        raise InputError(f"{text!r} is on several hosts: {', '.join(found)}", hint="add @HOST")
+    return found[0]
+
+
+def _means(text: str, item: str) -> bool:
+    service, section, name = item.split("/", 2)
+    return text in {item, name, f"{section}/{name}", f"{service}/{name}"}
