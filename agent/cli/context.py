@@ -26,6 +26,9 @@ class Parts(Protocol):
     def load(self) -> "Loaded":
         """Everything an operator wrote, validated; problems included, nothing in force yet."""
 
+    def state(self) -> Path:
+        """The configured state folder, whether it exists or not."""
+
     def store(self) -> "Store":
         """The store of the configured state folder; AgentError when it was never made (the agent never ran)."""
 
