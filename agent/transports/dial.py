@@ -1,6 +1,7 @@
 """Opens a TCP connection within a deadline, name lookup included, and sees that a dead peer is noticed."""
 
 import contextlib
+import errno
 import ipaddress
 import queue
 import socket
@@ -12,10 +13,31 @@ from agent.errors import TransportError
 DEAD_AFTER_SECONDS = 10  # without an acknowledgement from the peer's kernel; half-open connections end by this
 _PROBE_EVERY_SECONDS = 2
 
+LOGIN_BYTES = 1_048_576  # greeting, key exchange and login together take a few thousand
+
 Place = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
 
-def dial(address: str, port: int, deadline: Deadline) -> socket.socket:
+class MeteredSocket(socket.socket):
+    """A socket that hears no more than its allowance; the protocol above it believes any packet length it is told."""
+
+    allowance = LOGIN_BYTES
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether more came than it was allowed."""
+        return self.allowance <= 0
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """As of any socket, until the allowance is used up."""
+        if self.is_flooded:
+            raise OSError(errno.EMSGSIZE, "it sent more than we are ready to hear")
+        data = super().recv(bufsize, flags)
+        self.allowance -= len(data)
+        return data
+
+
+def dial(address: str, port: int, deadline: Deadline) -> MeteredSocket:
     """Connect to the first of the address's places that answers; TransportError in plain words."""
     last = TransportError(f"{address} has no usable address", hint=f"try: getent ahosts {address}")
     for family, place in _places(address, port, deadline):
@@ -53,8 +75,8 @@ def _places(address: str, port: int, deadline: Deadline) -> list[Place]:
     return found
 
 
-def _connect(family: socket.AddressFamily, place: object, deadline: Deadline) -> socket.socket:
-    connection = socket.socket(family, socket.SOCK_STREAM)
+def _connect(family: socket.AddressFamily, place: object, deadline: Deadline) -> MeteredSocket:
+    connection = MeteredSocket(family, socket.SOCK_STREAM)
     try:
         connection.settimeout(max(0.001, deadline.remaining_seconds()))
         connection.connect(place)  # type: ignore[arg-type]  # getaddrinfo's own, fit for its family

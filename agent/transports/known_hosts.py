@@ -44,7 +44,8 @@ class HostKey:
             size = int.from_bytes(rest[:4], "big")
             fields.append(rest[4 : 4 + size])
             rest = rest[4 + size :]
-        return int.from_bytes(fields[2], "big").bit_length()  # type, exponent, modulus (RFC 4253, 6.6)
+        modulus = fields[2] if len(fields) == 3 else b""  # after type and exponent (RFC 4253, 6.6)
+        return int.from_bytes(modulus, "big").bit_length()
 
 
 def scan_key(host: Host, deadline: Deadline) -> HostKey:

@@ -4,7 +4,6 @@ import contextlib
 import getpass
 import itertools
 import logging
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +11,11 @@ import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
 from agent.clock import Deadline
-from agent.errors import TransportError
+from agent.errors import OutputLimitError, TransportError
 from agent.model.host import Host
 from agent.transports import known_hosts
 from agent.transports.cutoff import Cutoff, cut
-from agent.transports.dial import dial
+from agent.transports.dial import MeteredSocket, dial
 from agent.transports.known_hosts import HostKey
 
 FOREIGN = (paramiko.SSHException, EOFError, OSError)  # all that paramiko raises at us
@@ -81,7 +80,7 @@ def _greeted(host: Host, deadline: Deadline, cutoff: Cutoff, known: tuple[HostKe
             yield transport
         except FOREIGN as error:
             hang_up(transport)
-            raise _failure(host, deadline, error) from error
+            raise _failure(host, deadline, error, is_flooded=connection.is_flooded) from error
         except BaseException:
             hang_up(transport)
             raise
@@ -98,8 +97,10 @@ def _greet(transport: Transport, known: tuple[HostKey, ...]) -> None:
     transport.start_client()
 
 
-def _failure(host: Host, deadline: Deadline, error: BaseException) -> TransportError:
+def _failure(host: Host, deadline: Deadline, error: BaseException, *, is_flooded: bool) -> TransportError:
     where = f"{host.address} port {host.port}"
+    if is_flooded:
+        return OutputLimitError(f"{where} sent more than an SSH login takes", hint="is it an SSH server at all?")
     if deadline.is_over():
         return TransportError(f"{where} did not finish the SSH login in time", hint=f"try: ssh -v {host.address}")
     if isinstance(error, IncompatiblePeer):
@@ -114,13 +115,15 @@ def _log_in(transport: Transport, host: Host, deadline: Deadline) -> None:
     with contextlib.closing(paramiko.Agent()) as agent:
         for name, key in itertools.islice(_keys(host, agent, tried), _MOST_KEYS):
             try:
-                transport.auth_publickey(user, key)
+                further = transport.auth_publickey(user, key)
             except paramiko.AuthenticationException:
                 if not transport.is_active() or deadline.is_over():
                     raise
                 tried.append(f"{name} was refused")
             else:
-                return
+                if not further:
+                    return
+                tried.append(f"{name} is not enough, it asks for {' or '.join(further)} as well")
     raise TransportError(
         f"{host.address} port {host.port} does not let {user} in: {'; '.join(tried) or 'there is no key to show'}",
         hint=f"add the public key to ~{user}/.ssh/authorized_keys there, or set ansible_ssh_private_key_file",
@@ -151,6 +154,6 @@ def _loaded(file: Path, unusable: list[str]) -> list[tuple[str, paramiko.PKey]]:
     return []
 
 
-def socket_of(transport: paramiko.Transport) -> socket.socket:
+def socket_of(transport: paramiko.Transport) -> MeteredSocket:
     """The socket under a connection."""
     return transport.sock  # type: ignore[return-value]  # we dialled it ourselves, it is no channel

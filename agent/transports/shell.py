@@ -9,6 +9,7 @@ from agent.clock import Deadline
 from agent.errors import OutputLimitError, TransportError
 from agent.model.look import Section
 from agent.transports import framing, login
+from agent.transports.dial import LOGIN_BYTES
 
 _COMMAND = "exec sh"  # in the words of every login shell there is
 _CHUNK = 65_536
@@ -16,6 +17,7 @@ _WINDOW = 262_144  # bytes that a host may send before we read them: all the mem
 _GRACE_SECONDS = 5.0  # beyond the longest script: what a killed one still had to say, and the way back
 _TAIL = 200  # bytes of an unexpected answer that go into the message
 _NO_SHELL = "the account needs a login shell there; sh must be on its PATH"
+_START_UP = "does a start-up file of its shell print without end?"
 _RETRY = "it is asked again at the next look"
 
 
@@ -51,6 +53,7 @@ class Shell:
         cause: BaseException | None = None
         try:
             self._channel.settimeout(silence)
+            login.socket_of(self.transport).allowance = 2 * framing.limit(len(scripts)) + LOGIN_BYTES
             self._channel.sendall(framing.message(scripts, marker))
             while chunk := self._channel.recv(_CHUNK):
                 seen = len(answer)
@@ -76,7 +79,7 @@ class Shell:
         if len(answer) > framing.limit(count):
             raise OutputLimitError(
                 f"{self._where} sent more than {framing.limit(count)} bytes; it began: {_printable(answer[:_TAIL])}",
-                hint="does a start-up file of its shell print without end?",
+                hint=_START_UP,
             )
 
     def _broken(
@@ -87,6 +90,8 @@ class Shell:
             return OutputLimitError(
                 f"{self._where} did not finish in time ({len(answer)} bytes came)", hint="is it overloaded?"
             )
+        if login.socket_of(self.transport).is_flooded:
+            return OutputLimitError(f"{self._where} sent more than we are ready to hear", hint=_START_UP)
         if isinstance(cause, TimeoutError) and not cause.errno:  # paramiko's own, not the kernel's ETIMEDOUT
             return TransportError(f"{self._where} fell silent for {silence:g} s{said}", hint="is it overloaded?")
         if answer:
