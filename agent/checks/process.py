@@ -134,7 +134,8 @@ def _fits(process: "psutil.Process", options: ProcessOptions) -> bool:
         return False
     if options.pattern is None:
         return process.name()[:_COMM] == (options.name or "")[:_COMM]
-    return is_found(options.pattern, " ".join(process.cmdline()))
+    lines = " ".join(process.cmdline()).rstrip(" ").split("\n")  # as grep reads them on other hosts
+    return any(is_found(options.pattern, line) for line in lines)
 
 
 def _judged(options: ProcessOptions, count: int, cpu: float, memory: float) -> Look:
@@ -158,7 +159,7 @@ _BEFORE = "LC_ALL=C; export LC_ALL\ncd /proc || exit 3\n"
 _UID = 'uid=$(id -u {user} 2>/dev/null) || uid={user}\ncase $uid in *[!0-9]*) echo "no such user: $uid"; exit 3;; esac'
 _BY_NAME = "pids=$(grep -lxF -e {comm} [0-9]*/status 2>/dev/null | sed 's/[^0-9]//g')\n"
 # The pattern travels in octal and reaches grep by a pipe, so that no process of ours has it in its command line.
-_BY_PATTERN = """pids=$(head -c 4096 [0-9]*/cmdline 2>/dev/null | tr '\\000' ' ' | grep -aE -f /dev/fd/3 3<<END |
+_BY_PATTERN = """pids=$(head -c 4096 [0-9]*/cmdline 2>/dev/null | tr '\\000' ' ' | sed 's/ *$//' | grep -aE -f /dev/fd/3 3<<END |
 ^==> [0-9]+/cmdline <==\\$
 $(printf '{octal}')
 END
