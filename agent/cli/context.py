@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import typer
 
     from agent.clock import Clock
+    from agent.policy.catalogue import Catalogue
     from agent.policy.load import Loaded
     from agent.runtime.agent import Agent
     from agent.store.engine import Store
@@ -22,6 +23,9 @@ class Parts(Protocol):
 
     def clock(self) -> "Clock":
         """The clock."""
+
+    def catalogue(self) -> "Catalogue":
+        """Every probe, engine and sink there is."""
 
     def load(self) -> "Loaded":
         """Everything an operator wrote, validated; problems included, nothing in force yet."""
