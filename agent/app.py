@@ -92,6 +92,12 @@ class Builder:
 
         return load
 
+    def state(self) -> Path:
+        """The configured state folder, whether it exists or not."""
+        from agent.policy import load as policy
+
+        return policy.config_of(self.config_path(), self.catalogue()).state
+
     def store(self, *, migrate: bool = False) -> "Store":
         """The store of the configured state folder."""
         from agent.policy import load as policy
@@ -185,7 +191,7 @@ class Builder:
                 book=book, looker=looker, desk=desk, recorder=recorder, remedies=remedies, workers=workers
             ),
             dispatcher=Dispatcher(
-                store=store, clock=clock, book=book, workers=workers, sinks=catalogue.sinks,
+                store=store, clock=clock, book=book, desk=desk, workers=workers, sinks=catalogue.sinks,
                 context=SinkContext(secrets=secrets, name=config.name, home=config.home),
             ),
             reloader=Reloader(
