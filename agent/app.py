@@ -1,5 +1,6 @@
 """The composition root and entry point: the only place that builds objects and hands them down."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from agent.runtime.agent import Agent
     from agent.runtime.reload import Load
     from agent.store.engine import Store
+    from agent.store.owners import Claim
 
 SYSTEM_CONFIG = Path("/etc/watchkeeper/config.yaml")
 
@@ -107,20 +109,38 @@ class Builder:
         return Store.open(config.state, self.clock(), migrate=migrate, failpoint=self._failpoint)
 
     def agent(self, *, migrate: bool = False) -> "Agent":
-        """The whole agent, with the policies in force and all states read."""
+        """The whole agent, with the policies in force and all states read; with `migrate`, as the folder's one daemon.
+
+        OwnedError when another daemon has the state folder.
+        """
         from agent.policy import load as policy
-        from agent.store.engine import Store
+        from agent.store import owners
 
         clock, catalogue = self.clock(), self.catalogue()
         config = policy.config_of(self.config_path(), catalogue)
-        store = Store.open(config.state, clock, migrate=migrate, failpoint=self._failpoint)
+        if not migrate:
+            return self._open(clock, catalogue, config, None)
+        claim = owners.claim(config.state, clock)
         try:
-            agent = self._assemble(store, clock, catalogue, config)
+            return self._open(clock, catalogue, config, claim)
+        except BaseException:
+            claim.release()
+            raise
+
+    def _open(self, clock: "Clock", catalogue: "Catalogue", config: "Config", claim: "Claim | None") -> "Agent":
+        from agent.store import owners
+        from agent.store.engine import Store
+
+        store = Store.open(config.state, clock, migrate=claim is not None, failpoint=self._failpoint)
+        try:
+            agent = dataclasses.replace(self._assemble(store, clock, catalogue, config), claim=claim)
             agent.book.read()
-            if migrate:
-                agent.reloader.begin()
-            else:
+            if claim is None:
                 self._adopt(agent)
+            else:
+                with store.write() as tx:
+                    owners.record(tx, claim.owner)
+                agent.reloader.begin()
         except BaseException:
             store.close()
             raise

@@ -60,7 +60,8 @@ class ActionStarted:
 class ActionRefused:
     """A gate said no, until a moment, or until somebody does what it needs.
 
-    With `exec_id`: the gates had said yes, and the agent stopped before anything began.
+    With `exec_id`: the gates had said yes, and the agent stopped before anything began. `waits`: time alone will not
+    change the answer, a person must.
     """
 
     at_us: int
@@ -69,6 +70,7 @@ class ActionRefused:
     until_us: int | None = None
     needs: str = ""
     exec_id: str = ""
+    waits: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

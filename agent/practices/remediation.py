@@ -67,8 +67,8 @@ def refused(state: CheckState, given: ActionRefused) -> Outcome:
     after = dataclasses.replace(
         climb,
         exec_id="",
-        phase=Phase.WAITING if given.needs else Phase.REFUSED,
-        ask_again_us=None if given.needs else until,
+        phase=Phase.WAITING if given.waits else Phase.REFUSED,
+        ask_again_us=None if given.waits else until,
         refusal=reason,
     )
     told = () if climb.refusal == reason else (_comment(climb, f"{climb.remedy} was refused by {reason}", given.needs),)

@@ -56,7 +56,7 @@ def step(state: CheckState, given: Input, rules: Rules) -> Outcome:  # noqa: C90
         case Person():
             return incidents.by_person(state, given.verb, given.at_us), NOTHING
         case Reload():
-            return _reload(state, rules), NOTHING
+            return _reload(state, given, rules), NOTHING
         case Gap():
             return _forget_soft(state), NOTHING
 
@@ -216,14 +216,19 @@ def _window(state: CheckState, given: WindowEdge, rules: Rules) -> Outcome:
     return after, (note, *incident, *remedy)
 
 
-def _reload(state: CheckState, rules: Rules) -> CheckState:
+def _reload(state: CheckState, given: Reload, rules: Rules) -> CheckState:
     """Other rules: hard states and incidents stand, counting begins anew, a ladder that is gone is left."""
     state = _forget_soft(state)
     climb = state.climb
-    known = {remedy.item for remedy in rules.remedies}
-    if climb is None or climb.remedy in known:
+    if climb is None:
         return state
-    return dataclasses.replace(state, climb=None)
+    if climb.remedy not in {remedy.item for remedy in rules.remedies}:
+        return dataclasses.replace(state, climb=None)
+    if climb.phase is Phase.WAITING:  # what a person had to do may just have been done
+        return dataclasses.replace(
+            state, climb=dataclasses.replace(climb, phase=Phase.REFUSED, ask_again_us=given.at_us)
+        )
+    return state
 
 
 def _forget_soft(state: CheckState) -> CheckState:

@@ -19,6 +19,7 @@ from agent.runtime.saves import Saves
 from agent.runtime.scheduler import Scheduler
 from agent.runtime.workers import Workers
 from agent.store.engine import Store
+from agent.store.owners import Claim
 from agent.transports.ssh import SshPool
 
 
@@ -44,9 +45,12 @@ class Agent:
     scheduler: Scheduler
     health: Health
     pool: SshPool
+    claim: Claim | None = None  # a daemon's hold on the state folder
 
     def close(self) -> None:
-        """Stop the threads, hang up, close the store."""
+        """Stop the threads, hang up, close the store; then let the next daemon in."""
         self.workers.close()
         self.pool.close()
         self.store.close()
+        if self.claim is not None:
+            self.claim.release()

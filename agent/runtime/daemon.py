@@ -90,34 +90,53 @@ def _listen(stop: asyncio.Event, orders: Orders) -> None:
     loop.add_signal_handler(signal.SIGHUP, orders.reload_soon)
 
 
-async def _loop(agent: Agent, setting: Setting, rota: Rota, orders: Orders, stop: asyncio.Event) -> None:
-    async def beat() -> None:
-        if late := setting.heartbeat.late():
-            logger.error("no progress: %s", ", ".join(late))
-        setting.heartbeat.beat()
+class Duties:
+    """What the daemon does again and again, each in a loop of its own."""
 
-    async def mind_the_clock() -> None:
-        step = agent.health.clock_step_seconds()
-        if step:
+    def __init__(self, agent: Agent, setting: Setting, rota: Rota) -> None:
+        self._agent = agent
+        self._heartbeat = setting.heartbeat
+        self._rota = rota
+
+    async def watch_executions(self) -> None:
+        """Settle what has ended; what was due may have waited for it."""
+        if await self._agent.executor.poll():
+            self._agent.rounds.poke()
+
+    async def mind_the_clock(self) -> None:
+        """Take note of what others wrote, of a clock that jumped, and of time itself."""
+        agent = self._agent
+        if step := agent.health.clock_step_seconds():
             await agent.workers.write(_note, agent, "clock-step", f"the wall clock jumped by {step:.1f} s")
-        await agent.pipeline.resume(rota.hurry(agent.book.refresh()))
+        await agent.pipeline.resume(self._rota.hurry(agent.book.refresh()))
         await agent.pipeline.take_time(agent.clock.now())
 
-    async def start_due() -> None:
-        await agent.rounds.start_due()
+    async def start_due(self) -> None:
+        """Take up what others left, and start what is due."""
+        await self._agent.executor.adopt()
+        await self._agent.rounds.start_due()
 
-    async def deliver() -> None:
-        await agent.dispatcher.round()
+    async def deliver(self) -> None:
+        """Tell the sinks."""
+        await self._agent.dispatcher.round()
 
+    async def beat(self) -> None:
+        """Tell the service manager that all is well, or the log what hangs."""
+        if not self._heartbeat.beat():
+            logger.error("no progress: %s", ", ".join(self._heartbeat.late()))
+
+
+async def _loop(agent: Agent, setting: Setting, rota: Rota, orders: Orders, stop: asyncio.Event) -> None:
+    duties = Duties(agent, setting, rota)
     loops: tuple[tuple[str, float, Callable[[], Awaitable[None]]], ...] = (
         ("checks", 0.25, rota.turn),
-        ("executions", 0.25, agent.executor.poll),
-        ("time", 1.0, mind_the_clock),
-        ("rounds", 1.0, start_due),
-        ("deliveries", 1.0, deliver),
+        ("executions", 0.25, duties.watch_executions),
+        ("time", 1.0, duties.mind_the_clock),
+        ("rounds", 1.0, duties.start_due),
+        ("deliveries", 1.0, duties.deliver),
         ("looks", 2.0, agent.recorder.flush),
         ("orders", 1.0, orders.turn),
-        ("heartbeat", 5.0, beat),
+        ("heartbeat", 5.0, duties.beat),
     )
     running = [asyncio.create_task(_turn(agent, setting, name, pause, work)) for name, pause, work in loops]
     try:

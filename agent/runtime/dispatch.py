@@ -8,12 +8,16 @@ from typing import Any
 
 from agent.clock import MICROSECONDS, Clock, Deadline
 from agent.model.config import SinkSpec
+from agent.model.decision import Decision, Verb
+from agent.model.look import Verdict
 from agent.model.outbox import Delivered, Delivery, Message
 from agent.runtime.book import Book
+from agent.runtime.desk import Desk
 from agent.runtime.workers import Workers, guard
 from agent.sinks import SinkContext
 from agent.store import outbox
 from agent.store.engine import Store
+from agent.store.tx import Tx
 
 logger = logging.getLogger(__name__)
 DELIVERY_SECONDS = 20.0
@@ -26,12 +30,13 @@ AT_ONCE = 50  # messages in one round
 class Dispatcher:
     """Delivers at least once; every message carries the key by which the other side knows it again."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  it joins these
         self,
         *,
         store: Store,
         clock: Clock,
         book: Book,
+        desk: Desk,
         workers: Workers,
         sinks: Mapping[str, type],
         context: SinkContext,
@@ -39,6 +44,7 @@ class Dispatcher:
         self._store = store
         self._clock = clock
         self._book = book
+        self._desk = desk
         self._workers = workers
         self._sinks: Mapping[str, Any] = sinks
         self._context = context
@@ -82,9 +88,17 @@ class Dispatcher:
             elif answer.outcome is Delivery.REFUSED or now_us - message.created_at_us > GIVE_UP_SECONDS * MICROSECONDS:
                 logger.warning("sink %s will not get message %s: %s", message.sink, message.id, answer.detail)
                 outbox.dead(tx, message.id, answer.detail)
+                self._tell(tx, message, answer.detail)
             else:
                 pause = answer.retry_after_seconds or retry_seconds(message.attempts)
                 outbox.postpone(tx, message.id, now_us + int(pause * MICROSECONDS), answer.detail)
+
+    def _tell(self, tx: Tx, message: Message, detail: str) -> None:
+        """Whoever was not told outside is told here."""
+        why = f"{message.payload.get('event')} of {message.order_key} was not delivered: {detail}"
+        decided = Decision(verb=Verb.OPEN, why=why, severity=Verdict.WARNING)
+        title = f"the sink {message.sink} does not take what it is told"
+        self._desk.open(tx, cause=f"agent/sinks/{message.sink}@none", title=title, decided=decided)
 
 
 def retry_seconds(attempts: int) -> float:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,6 +31,12 @@ class Finish:
     summary: str
     exit_code: int | None = None
     detail: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def this_process(clock: Clock) -> list[object]:
+    """Who files an intent: pid, start and boot of this process; while it lives, nobody else takes its work up."""
+    found = child.process_start(os.getpid())
+    return [os.getpid(), found or 0, clock.boot_id]
 
 
 class Work(Protocol):
@@ -108,7 +115,7 @@ class Executor:
         with self._store.read() as reader:
             found = executions.open_ones(reader)
         for execution in found:
-            if execution.id in self._running:
+            if execution.id in self._running or self._is_looked_after(execution):
                 continue
             shim = child.kept_by(self.run_dir(execution))
             if execution.state is ExecutionState.INTENT and (shim is None or shim.pid == 0):
@@ -121,13 +128,21 @@ class Executor:
                 execution = await self._workers.write(self._dispatched, execution, shim)  # noqa: PLW2901
             self._running[execution.id] = execution
 
-    async def poll(self) -> None:
-        """Settle everything that has ended."""
+    def _is_looked_after(self, execution: Execution) -> bool:
+        """Whether the process that filed it lives: another one, or this one, which may just be starting it."""
+        pid, started, boot_id = execution.args.get("filed_by", (0, 0, ""))
+        return child.is_alive(Shim(pid=int(pid), started=int(started), boot_id=str(boot_id)), self._clock)
+
+    async def poll(self) -> int:
+        """Settle everything that has ended; how many that were."""
+        settled = 0
         for execution in self.running():
             ended = child.peek(self.run_dir(execution), _shim(execution), self._clock)
             if isinstance(ended, child.Running):
                 continue
             await self._settle(execution, self._judge(execution, ended))
+            settled += 1
+        return settled
 
     def _judge(self, execution: Execution, ended: Ended | child.Lost) -> Finish:
         if isinstance(ended, child.Lost):

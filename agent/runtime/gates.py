@@ -17,6 +17,7 @@ from agent.model.remedy import Risk
 from agent.practices import calendar
 from agent.practices import gates as practice
 from agent.runtime.book import Book
+from agent.runtime.executor import this_process
 from agent.store import counters, executions, ids, journal, leases, looks, switches
 from agent.store.engine import Store
 from agent.store.tx import Tx
@@ -99,7 +100,7 @@ class Gatekeeper:
             intent_at_us=self._clock.now(), risk=int(request.risk), run_dir=f"runs/{identity}",
             policy_generation=self._book.generation,
             args={**wanted.args, "hosts": list(request.hosts), "cause": request.cause,
-                  "timeout_seconds": wanted.timeout_seconds, "automatic": request.trigger is Trigger.AUTOMATIC},
+                  "timeout_seconds": wanted.timeout_seconds, "automatic": request.trigger is Trigger.AUTOMATIC, "filed_by": this_process(self._clock)},
         )  # fmt: skip
         try:
             executions.insert(tx, execution)

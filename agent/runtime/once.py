@@ -20,7 +20,8 @@ async def through(agent: Agent, rota: Rota) -> None:
     deadline = Deadline.after(agent.clock, LONGEST_SECONDS)
     while not deadline.is_over():
         await agent.rounds.start_due()
-        await agent.executor.poll()
+        if await agent.executor.poll():
+            agent.rounds.poke()
         await agent.pipeline.take_time(agent.clock.now())
         await _prove(agent, rota)
         if not agent.executor.running() and not _under_way(agent):

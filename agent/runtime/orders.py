@@ -3,6 +3,7 @@
 from typing import Any
 
 from agent.model.decision import Reload
+from agent.model.state import Phase
 from agent.runtime.agent import Agent
 from agent.runtime.reload import Outcome
 from agent.runtime.rota import Rota
@@ -39,6 +40,10 @@ class Orders:
             self._soon = False
             await self._reload(consent=False, actor="agent")
 
+    def _waits(self, key: str) -> bool:
+        climb = self._agent.book.state(key).climb
+        return climb is not None and climb.phase is Phase.WAITING
+
     async def _settle(self, order_id: str, outcome: dict[str, Any]) -> None:
         def settle() -> None:
             with self._agent.store.write() as tx:
@@ -51,7 +56,7 @@ class Orders:
         outcome = await self._agent.workers.write(self._agent.reloader.reload, consent=consent, actor=actor)
         if outcome.applied:
             for key, check in self._agent.book.policies.checks.items():
-                if key in before and before[key].rules != check.rules:
+                if key in before and (before[key].rules != check.rules or self._waits(key)):
                     await self._agent.pipeline.follow(key, Reload(at_us=self._agent.clock.now()))
             self._rota.adopt()
         return outcome

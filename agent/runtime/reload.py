@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from agent.clock import Clock
 from agent.errors import PolicyError
+from agent.model.config import Config
 from agent.model.decision import Decision, Verb
 from agent.model.journal import Entry
 from agent.model.look import Verdict
@@ -63,6 +64,7 @@ class Reloader:
         self._load = load
         self._failpoint = failpoint
         self._seen = ""
+        self._stamp = ""
 
     def begin(self) -> Outcome:
         """At a start: the files as they are; where they are broken, or far less than before, what was good last."""
@@ -82,7 +84,7 @@ class Reloader:
     def reload(self, *, consent: bool, actor: str) -> Outcome:
         """The files as they are now; kept out when they are unsound, or drop too much without consent."""
         current = self._book.policies
-        self._seen = fingerprint(current.config.path, current.config.policies, current.config.inventory)
+        self._seen = fingerprint(_places(current.config))
         loaded = self._load(last_good=dict(current.sources))
         if loaded.policies is None:
             return self._keep(loaded.problems, "")
@@ -97,8 +99,12 @@ class Reloader:
 
     def has_changed(self) -> bool:
         """Whether any file of the standing order has other content than when it was last loaded."""
-        config = self._book.policies.config
-        now = fingerprint(config.path, config.policies, config.inventory)
+        places = _places(self._book.policies.config)
+        stamp = stamped(places)
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        now = fingerprint(places)
         before, self._seen = self._seen, now
         return bool(before) and now != before
 
@@ -127,7 +133,7 @@ class Reloader:
             self._book.drop(key)
         with self._store.write() as tx:
             self._tell(tx, problems, question)
-        self._seen = self._seen or fingerprint(fresh.config.path, fresh.config.policies, fresh.config.inventory)
+        self._seen = self._seen or fingerprint(_places(fresh.config))
         return Outcome(
             applied=True, changed=changed, generation=generation, checks=len(fresh.checks), question=question,
             problems=problems,
@@ -167,7 +173,23 @@ class Reloader:
         self._desk.open(tx, cause=CAUSE, title=title, decided=decided)
 
 
-def fingerprint(*places: Path) -> str:
+def _places(config: Config) -> tuple[Path, ...]:
+    return config.path, config.policies, config.inventory
+
+
+def stamped(places: tuple[Path, ...]) -> str:
+    """A cheap sign that some file may have changed: names, sizes, times and inodes."""
+    found = []
+    for path in _files(places):
+        try:
+            seen = path.stat()
+        except OSError:
+            continue
+        found.append(f"{path}\0{seen.st_ino}\0{seen.st_size}\0{seen.st_mtime_ns}\0{seen.st_ctime_ns}")
+    return "\n".join(found)
+
+
+def fingerprint(places: tuple[Path, ...]) -> str:
     """A hash over the content of files and folders; editors' leftovers do not count."""
     digest = hashlib.sha256()
     for path in _files(places):

@@ -74,7 +74,12 @@ class Remedies:
             ActionStarted(at_us=now_us, exec_id=execution.id)
             if execution
             else ActionRefused(
-                at_us=now_us, gate=refusal.gate, reason=refusal.says, until_us=refusal.until_us, needs=refusal.needs
+                at_us=now_us,
+                gate=refusal.gate,
+                reason=refusal.says,
+                until_us=refusal.until_us,
+                needs=refusal.needs,
+                waits=refusal.gate == "risk and mode",
             )
         )
         state, decided = story.step(self._book.state(key), given, self._book.policies.checks[key].rules)

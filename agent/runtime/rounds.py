@@ -1,6 +1,8 @@
 """The rounds: which backups and drills are due now, and starting them."""
 
-from agent.clock import Clock
+from collections.abc import Mapping
+
+from agent.clock import NANOSECONDS, Clock
 from agent.model.backup import Backup
 from agent.model.cadence import Cadence, Every
 from agent.model.execution import Execution, ExecutionKind
@@ -14,6 +16,7 @@ from agent.store import backups, dues, executions
 from agent.store.engine import Store
 
 MICROSECONDS = 1_000_000
+LOOK_SECONDS = 30.0  # how often what is due is looked for when nothing is known to come up
 SHORT_SECONDS = 3600.0  # longer intervals are aligned to the clock
 
 
@@ -30,40 +33,41 @@ class Rounds:
         self._executor = executor
         self._workers = workers
         self._began_us = clock.now()
+        self._wake_ns = 0
+
+    def poke(self) -> None:
+        """Something ended or changed: look again at what is due."""
+        self._wake_ns = 0
 
     async def start_due(self) -> int:
         """Start every backup and drill that is due and whose repository is free; how many were started."""
+        if self._clock.boottime() < self._wake_ns:
+            return 0
+        self._wake_ns = self._clock.boottime() + int(LOOK_SECONDS * NANOSECONDS)
         started = 0
-        now_us = self._clock.now()
-        for backup in self._book.policies.backups.values():
-            if backup.paused_until_us is not None and now_us < backup.paused_until_us:
-                continue
-            for kind, why in self.due(backup, now_us):
-                execution = await self.begin(kind, backup, actor=AGENT, why=why)
-                if execution is not None:
-                    started += 1
-                    break
+        for kind, backup, why in await self._workers.look(self.due, self._clock.now()):
+            started += await self.begin(kind, backup, actor=AGENT, why=why) is not None
         return started
 
-    def due(self, backup: Backup, now_us: int) -> list[tuple[ExecutionKind, str]]:
-        """What is due of a backup, and why."""
+    def due(self, now_us: int) -> list[tuple[ExecutionKind, Backup, str]]:
+        """What is due now, and why; at most one thing per backup."""
         with self._store.read() as reader:
             last = dues.last_runs(reader)
-            points = backups.points(reader, backup.key, 1)
-            running = [one for one in executions.open_ones(reader) if one.correlation_id == backup.key]
-        if running:
-            return []
-        found = []
-        if self._is_due(backup.every, last.get(f"{ExecutionKind.BACKUP}:{backup.key}"), now_us, backup):
-            found.append((ExecutionKind.BACKUP, "it is due"))
-        drill = backup.drill
-        if (
-            drill
-            and points
-            and self._is_due(drill.every, last.get(f"{ExecutionKind.DRILL}:{backup.key}"), now_us, backup)
-        ):
-            found.append((ExecutionKind.DRILL, "a drill is due"))
+            busy = {one.correlation_id for one in executions.open_ones(reader)}
+            found = []
+            for backup in self._book.policies.backups.values():
+                paused = backup.paused_until_us is not None and now_us < backup.paused_until_us
+                if backup.key in busy or paused:
+                    continue
+                if self._is_due(backup.every, last.get(f"{ExecutionKind.BACKUP}:{backup.key}"), now_us, backup):
+                    found.append((ExecutionKind.BACKUP, backup, "it is due"))
+                elif self._drill_is_due(backup, last, now_us) and backups.last_point(reader, backup.key):
+                    found.append((ExecutionKind.DRILL, backup, "a drill is due"))
         return found
+
+    def _drill_is_due(self, backup: Backup, last: Mapping[str, int], now_us: int) -> bool:
+        ran_us = last.get(f"{ExecutionKind.DRILL}:{backup.key}")
+        return backup.drill is not None and self._is_due(backup.drill.every, ran_us, now_us, backup)
 
     def _is_due(self, every: Cadence, last_us: int | None, now_us: int, backup: Backup) -> bool:
         if last_us is None:
@@ -71,10 +75,15 @@ class Rounds:
         if not backup.run_missed:
             last_us = max(last_us, self._began_us)  # what was missed while nobody watched is left out
         following = _following(every, last_us)
-        if following is None:
-            return False
         splay = calendar.splay_seconds(backup.key, backup.splay_seconds)
-        return now_us >= following + int(splay * MICROSECONDS)
+        if following is None or now_us < following + int(splay * MICROSECONDS):
+            if following is not None:
+                self._wake_no_later_than(following + int(splay * MICROSECONDS) - now_us)
+            return False
+        return True
+
+    def _wake_no_later_than(self, in_us: int) -> None:
+        self._wake_ns = min(self._wake_ns, self._clock.boottime() + in_us * 1_000)
 
     async def begin(
         self, kind: ExecutionKind, backup: Backup, *, actor: str, why: str, args: dict[str, object] | None = None

@@ -18,7 +18,7 @@ from agent.model.journal import Entry
 from agent.model.look import Look
 from agent.practices import backups as practice
 from agent.runtime.book import Book
-from agent.runtime.executor import REPOSITORY_LOCK, Finish
+from agent.runtime.executor import REPOSITORY_LOCK, Finish, this_process
 from agent.secrets import Secrets
 from agent.store import backups, counters, dues, executions, ids, journal, leases
 from agent.store.engine import Store
@@ -54,7 +54,7 @@ class Saves:
                 id=identity, number=counters.next_number(tx, "RUN"), kind=kind, item=backup.item, service=backup.service,
                 host=backup.host, state=ExecutionState.INTENT, actor=actor, why=why, correlation_id=backup.key, episode=1,
                 attempt=1, boot_id=self.clock.boot_id, deadline_ns=deadline_ns, intent_at_us=self.clock.now(), risk=0,
-                run_dir=f"runs/{identity}", args=dict(args), policy_generation=self.book.generation,
+                run_dir=f"runs/{identity}", args={**args, "filed_by": this_process(self.clock)}, policy_generation=self.book.generation,
             )  # fmt: skip
             executions.insert(tx, execution)
             dues.mark(tx, f"{kind}:{backup.key}", self.clock.now())

@@ -179,6 +179,12 @@ def is_alive(shim: Shim, clock: Clock) -> bool:
     return found is not None and found[0] not in "ZX" and found[2] == shim.started
 
 
+def process_start(pid: int) -> int | None:
+    """When a process started (field 22 of /proc/PID/stat, clock ticks since boot); None when there is none."""
+    found = keeper.stat_of(pid)
+    return None if found is None else found[2]
+
+
 def _ended(run_dir: Path) -> Ended | None:
     try:
         document = json.loads((run_dir / keeper.RETURN_CODE).read_bytes())
