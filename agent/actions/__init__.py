@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from agent.registry import stamp
 
 if TYPE_CHECKING:  # the program in the shim passes through here, and has no use for the clock and its asyncio
-    from agent.transports.child import Ended, Packet
+    from agent.transports.child import Ended, Lost, Packet
 
 FAMILY = "action"
 Class = TypeVar("Class", bound=type)
@@ -47,7 +47,7 @@ class Action(Protocol):
         """What the shim is to run; raises InputError before anything has started."""
 
     @staticmethod
-    def outcome(run_dir: Path, ended: "Ended", /) -> Outcome:
+    def outcome(run_dir: Path, ended: "Ended | Lost", /) -> Outcome:
         """What happened, from what the run left in its folder."""
 
 

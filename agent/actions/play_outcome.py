@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.transports.child import Ended
+from agent.transports.child import Ended, Lost
 
 EVENTS = "events.jsonl"
 FACTS = frozenset({"setup", "gather_facts", "ansible.builtin.setup", "ansible.builtin.gather_facts"})
@@ -24,10 +24,12 @@ EXIT = {
 }
 
 CUT = {
-    "deadline": "killed at its deadline {}; on a host reached over SSH its last command may go on for a while",
-    "stopped": "stopped {}; on a host reached over SSH its last command may go on for a while",
+    "deadline": "killed at its deadline {}",
+    "stopped": "stopped {}",
     "signalled": "ended by a signal {}",
+    "lost": "nobody can say how it ended; last seen {}",
 }
+LOST = 255
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,8 +73,8 @@ def exit_text(code: int) -> str:
     return EXIT.get(code, f"unknown exit code {code}")
 
 
-def outcome(run_dir: Path, ended: Ended) -> PlayOutcome:
-    """How the play of this run folder ended."""
+def outcome(run_dir: Path, ended: Ended | Lost) -> PlayOutcome:
+    """How the play of this run folder ended; of a lost one, how far it had come when it was last seen."""
     try:
         text = (run_dir / EVENTS).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -88,7 +90,7 @@ def _lines(text: str) -> Iterable[Mapping[str, Any]]:
             continue
 
 
-def judge(lines: Iterable[Mapping[str, Any]], ended: Ended) -> PlayOutcome:
+def judge(lines: Iterable[Mapping[str, Any]], ended: Ended | Lost) -> PlayOutcome:
     """Pure: the lines and the end of the child, as an outcome."""
     tally = _Tally()
     for line in lines:
@@ -97,7 +99,7 @@ def judge(lines: Iterable[Mapping[str, Any]], ended: Ended) -> PlayOutcome:
     trouble = _trouble(tally, ended)
     return PlayOutcome(
         ok=not trouble,
-        exit_code=ended.exit_code,
+        exit_code=LOST if isinstance(ended, Lost) else ended.exit_code,
         failed=tuple(tally.failed),
         unreachable=tuple(tally.unreachable),
         rescued=tally.rescued,
@@ -140,15 +142,19 @@ def _add_result(tally: _Tally, line: Mapping[str, Any], host: str, task: str) ->
         tally.failed[host] = f"{task}: {line['message']}"
 
 
-def _trouble(tally: _Tally, ended: Ended) -> str:
+def _trouble(tally: _Tally, ended: Ended | Lost) -> str:
     """The first reason why it is not ok, as a line for people; empty when there is none."""
-    if cut := CUT.get(ended.how):
+    if cut := CUT.get("lost" if isinstance(ended, Lost) else ended.how):
         return cut.format(f"during {tally.last_task!r}" if tally.last_task else "before the first task")
+    return _failure(tally, ended.exit_code if isinstance(ended, Ended) else LOST)
+
+
+def _failure(tally: _Tally, exit_code: int) -> str:
     for found, what in ((tally.failed, "failed"), (tally.unreachable, "unreachable")):
         if found:
             return f"{what} on {_first(found)}"
-    if ended.exit_code != 0:
-        return ", ".join(tally.errors[:2]) or exit_text(ended.exit_code)  # what is wrong, and where
+    if exit_code != 0:
+        return ", ".join(tally.errors[:2]) or exit_text(exit_code)  # what is wrong, and where
     if tally.rescued:
         return f"a task failed and was rescued on {', '.join(tally.rescued)}"
     return _missed(tally)

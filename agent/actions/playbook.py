@@ -15,7 +15,7 @@ from agent.actions.play_tree import Tree, digest, exists, locate
 from agent.actions.play_variables import as_yaml, check_names, texts
 from agent.closed import is_hostname
 from agent.errors import InputError
-from agent.transports.child import Ended, Packet
+from agent.transports.child import Ended, Lost, Packet
 
 __all__ = ["Play", "PlayOutcome", "Playbook", "Tree", "check_names", "digest", "exists", "outcome", "packet"]
 
@@ -104,6 +104,6 @@ class Playbook:
     packet = staticmethod(packet)
 
     @staticmethod
-    def outcome(run_dir: Path, ended: Ended) -> PlayOutcome:
+    def outcome(run_dir: Path, ended: Ended | Lost) -> PlayOutcome:
         """What happened, host by host and task by task."""
         return outcome(run_dir, ended)

@@ -26,6 +26,7 @@ MARK = "WATCHKEEPER_RUN"  # in the environment of every descendant: how they are
 HEAD_BYTES = 768 * 1024  # so much of each stream is kept,
 TAIL_BYTES = 256 * 1024  # and so much of its end, which tells why it failed
 GIVE_UP_NS = 20_000_000_000  # who survives that long is stuck in the kernel, or root's: say so instead of hanging
+PATIENCE_NS = 3_600_000_000_000  # for a full disk: an hour, while the run counts as running
 SLICE_MS = 1_000  # poll(2) stands still while the machine sleeps: look at the boot clock at least that often
 _DEAF = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE)
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
@@ -166,7 +167,18 @@ class Shim:
         for stream in streams:
             stream.finish()
         shutil.rmtree(self._run_dir / SCRATCH, ignore_errors=True)
-        write_durably(self._run_dir / RETURN_CODE, self._verdict(how, survivors))
+        self._conclude(self._verdict(how, survivors))
+
+    def _conclude(self, verdict: Mapping[str, object]) -> None:
+        """Write the return code; a full disk delays it, and only a disk that stays full loses it."""
+        give_up_ns = boottime_ns() + PATIENCE_NS
+        while True:
+            try:
+                return write_durably(self._run_dir / RETURN_CODE, verdict)
+            except OSError:
+                if boottime_ns() >= give_up_ns:
+                    raise
+                select.select([], [], [], 0.5)
 
     def _start(self, streams: list[Stream]) -> int:
         argv = [str(word) for word in _list(self._packet["argv"])]

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from agent.actions import playbook
+import agent.actions
+from agent import registry
+from agent.actions import FAMILY, playbook
 from agent.actions.playbook import Play, PlayOutcome
 from agent.clock import SystemClock
 from agent.errors import InputError
@@ -156,28 +158,39 @@ def test_an_inventory_cannot_switch_host_keys_off(place: Place, tmp_path: Path) 
     assert place.known_hosts.read_text() == ""
 
 
-def test_a_play_past_its_deadline_is_dead_here_and_on_its_host(place: Place, tmp_path: Path) -> None:
-    run = place.start(Play(playbook="hanging.yml", hosts=("web1",), variables={"folder": str(tmp_path)}), seconds=6)
-    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "", 30, "it hangs on the host")
-    remote = int((tmp_path / "pid").read_text())
-    outcome, ended = run.end()
-    assert (ended.how, ended.survivors) == ("deadline", 0)
-    assert outcome.summary.startswith("killed at its deadline during 'hang'")
-    assert outcome.started
+def test_a_play_that_is_stopped_is_dead_here_and_on_its_host(place: Place, tmp_path: Path) -> None:
+    run = place.start(Play(playbook="hanging.yml", hosts=("web1",), variables={"folder": str(tmp_path)}))
+    remote = hanging(tmp_path)
+    ended = child.stop(run.run_dir, run.who, CLOCK)
+    assert isinstance(ended, child.Ended)
+    assert (ended.how, ended.survivors) == ("stopped", 0)
+    outcome, _ = run.end()
+    assert (outcome.summary, outcome.started) == ("stopped during 'hang'", True)
     assert of_run(run) == []
     until(lambda: is_dead(remote), 10, "the host's side was hung up")
 
 
-def test_a_play_that_asks_waits_for_its_deadline_instead_of_passing_silently(place: Place, tmp_path: Path) -> None:
-    names = ("asking.yml", "asking_first.yml")
+def test_what_hangs_or_asks_dies_at_its_deadline_and_never_passes_silently(place: Place, tmp_path: Path) -> None:
+    names = ("hanging.yml", "asking.yml", "asking_first.yml")
     variables = {"folder": str(tmp_path)}
-    runs = [place.start(Play(playbook=name, hosts=("here",), variables=variables), seconds=5) for name in names]
+    runs = [place.start(Play(playbook=name, hosts=("here",), variables=variables), seconds=10) for name in names]
+    hung = hanging(tmp_path)
     ends = [run.end() for run in runs]
-    assert [ended.how for _, ended in ends] == ["deadline", "deadline"]
-    assert [outcome.ok for outcome, _ in ends] == [False, False]
-    assert "Shall I go on" in runs[0].printed()
+    assert [ended.how for _, ended in ends] == ["deadline"] * 3
+    assert [outcome.ok for outcome, _ in ends] == [False] * 3
+    assert ends[0][0].summary == "killed at its deadline during 'hang'"
+    assert [of_run(run) for run in runs] == [[], [], []]
+    assert is_dead(hung)
+    assert "Shall I go on" in runs[1].printed()
     assert not (tmp_path / "went-on").exists()
     assert not (tmp_path / "began").exists()
+
+
+def hanging(folder: Path) -> int:
+    """The process that hangs, once it does."""
+    pid = folder / "pid"
+    until(lambda: pid.exists() and pid.read_text().endswith("\n"), 30, "it hangs")
+    return int(pid.read_text())
 
 
 def test_how_plays_fail_is_told_in_words(place: Place, canary: str) -> None:
@@ -223,21 +236,14 @@ def test_a_daemon_killed_in_mid_play_loses_no_task(place: Place, tmp_path: Path)
 def test_ansible_killed_in_mid_play_is_no_success_and_its_workers_do_not_go_on(place: Place, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
     run = place.start(Play(playbook="two_steps.yml", hosts=("here",), variables={"folder": str(tmp_path)}))
-    until(lambda: has_reader(tmp_path / "gate"), 30, "the first task runs")
+    waiting = f"cat\0{tmp_path}/gate\0".encode()
+    until(lambda: any(cmdline(pid) == waiting for pid in of_run(run)), 30, "the first task runs")
     first = min(pid for pid in shim.descendants(run.who.pid) if b"ansible-playbook" in cmdline(pid))
     os.kill(first, signal.SIGKILL)
     outcome, ended = run.end()
     assert (ended.how, outcome.ok, outcome.started) == ("signalled", False, True)
     assert of_run(run) == []
     assert not (tmp_path / "second").exists()
-
-
-def has_reader(fifo: Path) -> bool:
-    try:
-        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
-    except OSError:
-        return False
-    return True
 
 
 def cmdline(pid: int) -> bytes:
@@ -287,6 +293,7 @@ def test_what_must_not_run_is_refused_before_anything_starts(place: Place, play:
 
 def test_the_action_says_that_it_changes_things_and_can_be_rehearsed() -> None:
     play = Play(playbook="literal.yml", hosts=("here",), variables={"token": "canary"})
+    assert registry.scan(agent.actions, FAMILY) == {"playbook": playbook.Playbook}
     assert playbook.Playbook.CHANGES
     assert playbook.Playbook.rehearse(play) == dataclasses.replace(play, check=True)
     assert "canary" not in repr(play)

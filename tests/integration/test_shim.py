@@ -224,6 +224,21 @@ def test_the_scratch_folder_is_gone_before_the_return_code_is_there(tmp_path: Pa
     assert not scratch.exists()
 
 
+def test_a_return_code_that_cannot_be_written_yet_is_written_later(tmp_path: Path) -> None:
+    """As with a full disk; here a folder stands in the file's place for a while."""
+    run_dir = tmp_path / "run"
+    os.mkfifo(tmp_path / "gate")
+    who = child.launch(run_dir, script(f"read line < {tmp_path}/gate"), CLOCK)
+    (run_dir / shim.RETURN_CODE).mkdir()
+    (tmp_path / "gate").write_text("go\n")
+    wait(lambda: bool(list(run_dir.glob("rc.json.*"))))
+    assert child.is_alive(who, CLOCK)
+    (run_dir / shim.RETURN_CODE).rmdir()
+    ended = outcome(run_dir, who)
+    assert isinstance(ended, child.Ended)
+    assert ended.exit_code == 0
+
+
 def test_one_folder_runs_once(tmp_path: Path) -> None:
     run(tmp_path / "run", script("echo x >> $0/count".replace("$0", str(tmp_path))))
     with pytest.raises(AgentError, match="started before"):

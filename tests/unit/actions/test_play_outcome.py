@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agent.actions.play_outcome import exit_text, judge
-from agent.transports.child import Ended, How
+from agent.transports.child import Ended, How, Lost
 
 
 def ended(code: int = 0, how: How = "exited") -> Ended:
@@ -84,3 +84,9 @@ def test_several_failed_hosts_are_counted() -> None:
 @pytest.mark.parametrize("code", [0, 1, 2, 4, 5, 6, 99, 127, 250])
 def test_every_exit_code_of_ansible_has_words(code: int) -> None:
     assert not exit_text(code).startswith("unknown")
+
+
+def test_of_a_lost_play_it_is_told_how_far_it_had_come() -> None:
+    judged = judge([asked("web1"), START, OK], Lost())
+    assert (judged.ok, judged.started, judged.tasks_run) == (False, True, 1)
+    assert judged.summary == "nobody can say how it ended; last seen during 'restart'"
