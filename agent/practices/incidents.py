@@ -9,7 +9,7 @@ from agent.model.decision import Decision, Verb
 from agent.model.incident import IncidentState
 from agent.model.look import Verdict
 from agent.model.service import Importance, Priority, Urgency
-from agent.model.state import CheckState, Mark
+from agent.model.state import CheckState, Mark, Phase
 
 MICROSECONDS = 1_000_000
 
@@ -84,6 +84,8 @@ def _calm(state: CheckState, at_us: int) -> tuple[CheckState, tuple[Decision, ..
     mark = state.mark
     if mark is None or state.parents or (not mark.open and not mark.overridden):
         return state, ()
+    if state.climb is not None and state.climb.phase in {Phase.RUNNING, Phase.VERIFYING}:
+        return state, ()  # the remedy is still to be proven: resolved means verified
     if not mark.open:
         return dataclasses.replace(state, mark=dataclasses.replace(mark, overridden=False)), ()
     after = dataclasses.replace(state, mark=dataclasses.replace(mark, open=False, resolved_us=at_us))

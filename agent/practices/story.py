@@ -42,7 +42,8 @@ def step(state: CheckState, given: Input, rules: Rules) -> Outcome:  # noqa: C90
         case Tick():
             return _tick(state, given, rules)
         case Proof():
-            return remediation.weigh(state, given, rules)
+            after, decided = remediation.weigh(state, given, rules)
+            return _follow(after, rules, given.at_us, "it still fails", decided) if decided else (after, decided)
         case Parents():
             return _parents(state, given)
         case ActionStarted():
@@ -71,9 +72,14 @@ def _result(state: CheckState, given: Result, rules: Rules) -> Outcome:
     elif not notes and _is_at_rest(state):
         return state, cleared
     state, proven = _prove_itself(state, given, rules)
-    state, incident = incidents.follow(state, rules, given.ended_us, why)
-    state, remedy = remediation.follow(state, rules, given.ended_us, why)
-    return state, (*cleared, *notes, *proven, *incident, *remedy)
+    return _follow(state, rules, given.ended_us, why, (*cleared, *notes, *proven))
+
+
+def _follow(state: CheckState, rules: Rules, at_us: int, why: str, decided: tuple[Decision, ...]) -> Outcome:
+    """Let the incident and the remedies follow what was decided."""
+    state, incident = incidents.follow(state, rules, at_us, why)
+    state, remedy = remediation.follow(state, rules, at_us, why)
+    return state, (*decided, *incident, *remedy)
 
 
 def _is_at_rest(state: CheckState) -> bool:
@@ -139,7 +145,7 @@ def _counted(
 
 def _words(instance: str, summary: str, reason: str) -> str:
     text = f"{summary} ({reason})" if reason else summary
-    return f"{instance}: {text}" if instance else text
+    return f"{instance}: {text}" if instance and not summary.startswith(instance) else text
 
 
 def _notes(name: str, before: Instance, after: Instance, look: Look, reason: str) -> list[Decision]:
@@ -181,7 +187,7 @@ def _prove_itself(state: CheckState, given: Result, rules: Rules) -> Outcome:
 
 def _tick(state: CheckState, given: Tick, rules: Rules) -> Outcome:
     state, expired = remediation.expired(state, rules, given.at_us)
-    state, asked = remediation.follow(state, rules, given.at_us, "it still fails")
+    state, asked = _follow(state, rules, given.at_us, "it still fails", ())
     since = state.unknown_since_us
     if since is None or state.unknown_filed or state.parents or state.silenced:
         return state, (*expired, *asked)
@@ -211,9 +217,7 @@ def _window(state: CheckState, given: WindowEdge, rules: Rules) -> Outcome:
     if given.silenced:
         return after, (Decision(verb=Verb.NOTE, why=f"silenced by {given.silenced}"),)
     note = Decision(verb=Verb.NOTE, why=f"the silence {state.silenced} is over")
-    after, incident = incidents.follow(after, rules, given.at_us, "it failed while it was silenced")
-    after, remedy = remediation.follow(after, rules, given.at_us, "it failed while it was silenced")
-    return after, (note, *incident, *remedy)
+    return _follow(after, rules, given.at_us, "it failed while it was silenced", (note,))
 
 
 def _reload(state: CheckState, given: Reload, rules: Rules) -> CheckState:

@@ -72,7 +72,7 @@ class Desk:
                 object_type="check",
                 object_id=state.key,
                 revision=revision,
-                why="; ".join(one.why for one in decided) or "counted",
+                why=_in_words(decided) or "counted",
                 body={
                     "input": decisions.as_document(_bounded(given)),
                     "decisions": [decisions.as_document(one) for one in decided],
@@ -255,6 +255,12 @@ class Desk:
                 policy_generation=self._book.generation,
             ),
         )
+
+
+def _in_words(decided: tuple[Decision, ...]) -> str:
+    """Every reason once; one that is part of another is not repeated."""
+    reasons = list(dict.fromkeys(one.why for one in decided))
+    return "; ".join(one for one in reasons if not any(one != other and one in other for other in reasons))
 
 
 def _bounded(given: Input) -> Input:
