@@ -51,7 +51,9 @@ def step(state: CheckState, given: Input, rules: Rules) -> Outcome:  # noqa: C90
         case ActionRefused():
             return remediation.refused(state, given)
         case ActionEnded():
-            return remediation.ended(state, given, rules)
+            after, decided = remediation.ended(state, given, rules)
+            after, incident = incidents.follow(after, rules, given.at_us, "it still fails")
+            return after, (*decided, *incident)
         case WindowEdge():
             return _window(state, given, rules)
         case Person():
