@@ -107,14 +107,20 @@ def launch(run_dir: Path, packet: Packet, clock: Clock) -> Shim:
     finally:
         for number in (tell, *memories.values()):
             os.close(number)
+    told = b""
     try:
         told = _listen(ready, Deadline.after(clock, START_SECONDS))
     finally:
         os.close(ready)
+        if starter.poll() is None and not told:
+            starter.kill()
         starter.wait()
-    if not told:
+    if told:
+        return _shim(json.loads(told))
+    late = None if forbid(run_dir) else kept_by(run_dir)  # what we now call failed must not begin after all
+    if late is None:
         raise ToolError(f"the keeper of {run_dir.name} did not start", hint=f"see {run_dir / keeper.STDERR}")
-    return _shim(json.loads(told))
+    return late
 
 
 def _memory(name: str, content: bytes) -> int:
