@@ -146,6 +146,7 @@ class Executor:
 
     def _judge(self, execution: Execution, ended: Ended | child.Lost) -> Finish:
         if isinstance(ended, child.Lost):
+            child.sweep(self.run_dir(execution))  # what it started must not run on while we say that it is over
             summary = "its shim is gone and left no result: nobody can say how it ended"
             return Finish(state=ExecutionState.UNCERTAIN, summary=summary)
         try:
