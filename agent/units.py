@@ -62,7 +62,7 @@ def size(text: object) -> float:
 
 def share(text: object) -> float:
     """0.0 to 1.0 of `80%`."""
-    return _scaled(text, {"%": 0.01}, "a share", "80%")
+    return _scaled(text, {"%": 1.0}, "a share", "80%") / 100  # times 0.01 would make 0.9500000000000001 of 95%
 
 
 def bit_rate(text: object) -> float:

@@ -72,7 +72,7 @@ def _fault(message: str, known: list[str]) -> str:
     if match is None:
         return message
     word = match[1].lstrip("!&")
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.66 if len(word) <= 3 else 0.7)
     return f"matches nothing: the inventory has no host or group {word!r}" + (
         f"; did you mean {near[0]!r}?" if near else ""
     )

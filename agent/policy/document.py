@@ -96,6 +96,8 @@ def _tidy(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     told = {name: _tidy(inner) for name, inner in node.items() if not _is_noise(name, inner)}
+    if isinstance(node.get("properties"), dict):
+        told["properties"] = {name: _tidy(inner) for name, inner in node["properties"].items()}
     forms = [form for form in told.get("anyOf", []) if form != {"type": "null"}]
     if "anyOf" in told:
         told["anyOf"] = forms
@@ -106,4 +108,6 @@ def _tidy(node: Any) -> Any:
 
 
 def _is_noise(name: str, value: object) -> bool:
-    return (name == "title" and isinstance(value, str)) or (name == "default" and value in (None, "", [], {}))
+    return (name == "title" and isinstance(value, str)) or (
+        name == "default" and (isinstance(value, dict) or value in (None, "", []))
+    )

@@ -24,7 +24,6 @@ from agent.policy.scene import Hosts, Pace, Scene, enabled_checks, hosts_of, pac
 from agent.policy.schema import RESERVED, CheckDefaults, Item, WindowSpec
 
 REACH = "reach"  # the kind of the implicit check of a host's connection
-_MOST_CIRCLES = 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,13 +145,18 @@ def _items(document: Document) -> Iterable[tuple[str, str, Item]]:
 def _circles(scene: Scene, checks: Iterable[Check]) -> Iterable[Fault]:
     """Checks that wait for each other, and services that depend on each other, would never be judged."""
     needs = {check.key: check.rules.needs for check in checks if check.rules.needs}
-    for keys in itertools.islice(references.circles(needs), _MOST_CIRCLES):
-        service, _, rest = keys[0].partition("/")
-        name = rest.partition("/")[2].rpartition("@")[0]
+    told: set[str] = set()
+    for keys in references.circles(needs):
+        item = keys[0].rpartition("@")[0]
+        if item in told:
+            continue  # the same circle on another host
+        told.add(item)
+        service = item.partition("/")[0]
+        name = item.rpartition("/")[2]
         place = Place(file=scene.documents[service].file, path=("checks", name, "needs"))
         yield place.fault(f"needs form a circle: {' → '.join(keys)}", at_key=True)
     depends = {name: one.header.depends_on for name, one in scene.documents.items() if one.header is not None}
-    for names in itertools.islice(references.circles(depends), _MOST_CIRCLES):
+    for names in references.circles(depends):
         place = Place(file=scene.documents[names[0]].file, path=("depends_on",))
         yield place.fault(f"services depend on each other in a circle: {' → '.join(names)}", at_key=True)
 

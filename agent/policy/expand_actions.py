@@ -36,7 +36,7 @@ def _check_play(scene: Scene, spec: RemedySpec, place: Place, wrong: list[Fault]
     except errors.InputError as error:
         wrong.append((place / "playbook").fault(_playbook_message(scene, error)))
     refused = play_variables.check_names(spec.vars)
-    wrong += [(place / "vars").fault(reason, at_key=True) for reason in refused]
+    wrong += [(place / "vars" / reason.partition(":")[0]).fault(reason, at_key=True) for reason in refused]
 
 
 def _playbook_message(scene: Scene, error: errors.InputError) -> str:

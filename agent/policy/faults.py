@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from agent.closed import ClosedModel
 from agent.model.policy import Problem
@@ -37,20 +38,27 @@ def of_model(
     error: ValidationError, model: type[ClosedModel], file: str, path: source.Path, also: Iterable[str] = ()
 ) -> Iterator[Fault]:
     """The errors of a model whose value stands at `path`; `also` are further keys that may stand beside its own."""
-    for line in error.errors(include_url=False, include_context=True):
-        inner = tuple(part for part in line["loc"] if isinstance(part, int) or not _PARTS.search(part))
-        kind = line["type"]
-        if kind == "extra_forbidden":
+    lines = [(_path_of(line), line) for line in error.errors(include_url=False, include_context=True)]
+    misspelt: set[source.Path] = set()  # what is missing only because its name was misspelt: one typo, one error
+    for inner, line in lines:
+        if line["type"] == "extra_forbidden":
             known = keys_at(model, inner[:-1]) + (tuple(also) if len(inner) == 1 else ())
+            misspelt.add((*inner[:-1], wording.nearest(str(inner[-1]), known)))
             message = unknown_key(str(inner[-1]), known)
             yield Fault(file=file, path=path + inner, message=message, at_key=True)
-        elif inner and inner[-1] == "[key]":
-            yield Fault(file=file, path=path + inner[:-1], message=line["msg"].partition(", ")[2], at_key=True)
-        elif kind == "missing":
+    for inner, line in lines:
+        kind = line["type"]
+        if kind == "missing" and inner not in misspelt:
             message = f"{wording.quoted(inner[-1])} is missing"
             yield Fault(file=file, path=path + inner[:-1], message=message, at_key=True)
-        else:
+        elif inner and inner[-1] == "[key]":
+            yield Fault(file=file, path=path + inner[:-1], message=line["msg"].partition(", ")[2], at_key=True)
+        elif kind not in {"missing", "extra_forbidden"}:
             yield Fault(file=file, path=path + inner, message=_told(kind, line["msg"], line.get("ctx"), line["input"]))
+
+
+def _path_of(line: ErrorDetails) -> source.Path:
+    return tuple(part for part in line["loc"] if isinstance(part, int) or not _PARTS.search(part))
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
@@ -63,6 +71,8 @@ def _told(kind: str, message: str, context: Mapping[str, object] | None, given: 
         return message.partition(", ")[2]
     if kind in {"literal_error", "enum"} and context is not None and isinstance(given, str):
         known = re.findall(r"'([^']*)'", str(context["expected"]))
+        if len(known) == 1:
+            return f"{wording.quoted(given)} cannot stand here, only {known[0]}"
         return f"{wording.quoted(given)} is not one of {', '.join(known)}{wording.meant(given, known)}"
     if kind in {"literal_error", "enum"}:
         return "text is expected here"
@@ -107,19 +117,20 @@ def located(faults: Iterable[Fault], data: bytes, *, occurrence: int = 0) -> lis
     broken = [((spot.line, spot.column), spot.end) for spot in tree.spots if spot.end is not None]
     problems = []
     for fault in faults:
-        mark = _mark_of(fault, tree.marks)
-        if not any(start <= mark < end for start, end in broken):
-            problems.append(Problem(file=fault.file, line=mark[0], column=mark[1], message=fault.message))
+        key, value = _marks_of(fault.path, tree.marks)
+        if not any(start <= value < end for start, end in broken):
+            line, column = key if fault.at_key else value
+            problems.append(Problem(file=fault.file, line=line, column=column, message=fault.message))
     return problems
 
 
-def _mark_of(fault: Fault, marks: Mapping[source.Path, tuple[source.Mark, source.Mark]]) -> source.Mark:
-    path = fault.path
-    if path in marks:
-        return marks[path][0 if fault.at_key else 1]
+def _marks_of(
+    path: source.Path, marks: Mapping[source.Path, tuple[source.Mark, source.Mark]]
+) -> tuple[source.Mark, source.Mark]:
+    """The places of the key and the value at a path, or of the nearest ancestor that has one."""
     while path and path not in marks:
         path = path[:-1]
-    return marks[path][0 if fault.at_key else 1] if path in marks else (1, 1)
+    return marks.get(path, ((1, 1), (1, 1)))
 
 
 def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:

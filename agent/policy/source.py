@@ -159,7 +159,7 @@ class _Builder:
 
     def _decorated(self, event: Event) -> None:
         if event.tag is not None:
-            self._complain(event, f"tags ({event.tag[:40]}) are refused; if this is text, {_CURE}")
+            self._complain(event, f"tags ({_short(event.tag)}) are refused; if this is text, {_CURE}")
         if event.anchor is not None:
             self._complain(event, f"anchors (&{event.anchor}) are refused; if this is text, {_CURE}")
 
@@ -202,11 +202,12 @@ class _Builder:
         key = str(value)
         if self._marked:
             top.key_mark = _mark(event)
-        if key == "<<" and event.style == "":
-            self._complain(event, "merge keys (<<) are refused: write the keys out")
         assert isinstance(top.box, dict)
         top.key, top.keep = key, True
-        if key in top.box:
+        if key == "<<" and event.style == "":
+            self._complain(event, "merge keys (<<) are refused: write the keys out")
+            top.keep = False
+        elif key in top.box:
             self._repeated(top, key, event)
 
     def _repeated(self, top: _Frame, key: str, event: Event) -> None:
@@ -234,6 +235,8 @@ def read(data: bytes, *, occurrence: int = 0, marked: bool = False) -> Tree:
     except yaml.YAMLError as error:
         line, column, message = wording.of_yaml(error, data)
         last = Spot(line=line, column=column, message=message)
+    if last is None and builder.root is None:
+        last = Spot(line=1, column=1, message="the file is empty")
     spots = tuple(builder.spots) if last is None else (*builder.spots, last)
     return Tree(
         root=builder.root if last is None else None,
@@ -261,6 +264,10 @@ def _refused(data: bytes) -> Spot | None:
     if not text.strip("\ufeff \t\r\n"):
         return Spot(line=1, column=1, message="the file is empty")
     return None
+
+
+def _short(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!")[:40]
 
 
 def _mark(event: Event) -> Mark:

@@ -62,7 +62,7 @@ def _one(value: object) -> Every | At:
         return Every(seconds=seconds)
     match = _AT.match(value)
     if match is None:
-        raise ValueError(f"{wording.quoted(value)} is not a time: {_FORMS}{wording.meant(value, _DAYS)}")
+        raise ValueError(f"{wording.quoted(value)} is not a time: {_FORMS}")
     zone = match["zone"] or ""
     if zone:
         known_zone(zone)
@@ -86,7 +86,7 @@ def _rule(text: str, what: str, when: str, zone: str) -> At:
     if what.startswith("month on "):
         return At(text=text, zone=zone, rule="monthday", hour=hour, minute=minute, monthday=_monthday(what[9:]))
     known = ("hour", "day", "workday", *_DAYS, "month on 1", *(f"{nth} {day}" for nth in _NTH for day in _DAYS))
-    raise ValueError(f"{what!r} is not a day{wording.meant(what, known)}: {_FORMS}")
+    raise ValueError(f"{what!r} is not a day{wording.meant(what, known) or ': ' + _FORMS}")
 
 
 def _minute(text: str) -> int:

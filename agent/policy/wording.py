@@ -18,9 +18,17 @@ def quoted(text: object) -> str:
 
 def meant(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or nothing when no known word is near."""
+    near = nearest(word, known)
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that was probably meant: letters swapped, or few of them wrong; "" when there is none."""
+    words = sorted(known)
+    letters = sorted(word)
+    swapped = next((one for one in words if sorted(one) == letters), "")
     cutoff = 0.8 if len(word) <= _SHORT else 0.7
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return swapped or next(iter(difflib.get_close_matches(word, words, n=1, cutoff=cutoff)), "")
 
 
 def unknown(what: str, word: str, known: Iterable[str]) -> str:
