@@ -90,7 +90,11 @@ def tell(found: dict[str, Any], now_us: int) -> None:
     output.say()
     output.table(
         ["service", "state", "checks"],
-        [(one["service"], one["state"], f"{one['ok']} of {one['checks']} ok") for one in found["services"]],
+        [
+            (one["service"], one["state"], f"{one['ok']} of {one['checks']} ok")
+            for one in found["services"]
+            if one["checks"]
+        ],
     )
     _tell_checks([one for one in found["checks"] if one["state"] != "ok"])
     if found["backups"]:
