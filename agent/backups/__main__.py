@@ -60,6 +60,8 @@ def _do(job: Job, run_dir: Path) -> Result:
     try:
         engine = cast("Engine", named(scan(agent.backups, FAMILY), "kind of backup", job.engine))
         return getattr(engine, job.kind.value)(job, setting)  # type: ignore[no-any-return]  # one method per kind
+    except TimeoutError:
+        return failure(job.kind, Outcome.TIMEOUT, "there was no time left", "give it a longer timeout")
     except WatchkeeperError as error:
         return failure(job.kind, Outcome.FAILED, str(error), error.hint)
 

@@ -101,6 +101,8 @@ class Restic:
             done = local.run(["restic", "version"], deadline=deadline, env=self._environment)
         except ToolError as error:
             raise ToolError(str(error), hint=_INSTALL) from error
+        if done.timed_out:
+            raise TimeoutError
         return parse_version(done.stdout)
 
 
