@@ -93,10 +93,19 @@ def _listen(stop: asyncio.Event, orders: Orders) -> None:
 class Duties:
     """What the daemon does again and again, each in a loop of its own."""
 
-    def __init__(self, agent: Agent, setting: Setting, rota: Rota) -> None:
+    def __init__(self, agent: Agent, setting: Setting, rota: Rota, orders: Orders) -> None:
         self._agent = agent
+        self._orders = orders
         self._heartbeat = setting.heartbeat
         self._rota = rota
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    def _is_news(self, duty: str) -> bool:
+        """Whether anybody has written since this duty last asked."""
+        version = self._agent.store.version()
+        seen = self._seen.get(duty)
+        self._seen[duty] = version
+        return version != seen
 
     async def watch_executions(self) -> None:
         """Settle what has ended; what was due may have waited for it."""
@@ -113,12 +122,20 @@ class Duties:
 
     async def start_due(self) -> None:
         """Take up what others left, and start what is due."""
-        await self._agent.executor.adopt()
+        if self._is_news("executions"):
+            await self._agent.executor.adopt()
         await self._agent.rounds.start_due()
 
     async def deliver(self) -> None:
-        """Tell the sinks."""
-        await self._agent.dispatcher.round()
+        """Tell the sinks what waits for them."""
+        if self._is_news("deliveries") or self._agent.dispatcher.has_waiting:
+            await self._agent.dispatcher.round()
+
+    async def take_orders(self) -> None:
+        """Do what was ordered by a signal, a command or a changed file."""
+        if self._is_news("orders"):
+            await self._orders.turn()
+        await self._orders.look_at_files()
 
     async def beat(self) -> None:
         """Tell the service manager that all is well, or the log what hangs."""
@@ -127,7 +144,7 @@ class Duties:
 
 
 async def _loop(agent: Agent, setting: Setting, rota: Rota, orders: Orders, stop: asyncio.Event) -> None:
-    duties = Duties(agent, setting, rota)
+    duties = Duties(agent, setting, rota, orders)
     loops: tuple[tuple[str, float, Callable[[], Awaitable[None]]], ...] = (
         ("checks", 0.25, rota.turn),
         ("executions", 0.25, duties.watch_executions),
@@ -135,7 +152,7 @@ async def _loop(agent: Agent, setting: Setting, rota: Rota, orders: Orders, stop
         ("rounds", 1.0, duties.start_due),
         ("deliveries", 1.0, duties.deliver),
         ("looks", 2.0, agent.recorder.flush),
-        ("orders", 1.0, orders.turn),
+        ("orders", 1.0, duties.take_orders),
         ("heartbeat", 5.0, duties.beat),
     )
     running = [asyncio.create_task(_turn(agent, setting, name, pause, work)) for name, pause, work in loops]

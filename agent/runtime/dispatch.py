@@ -48,11 +48,13 @@ class Dispatcher:
         self._workers = workers
         self._sinks: Mapping[str, Any] = sinks
         self._context = context
+        self.has_waiting = True
 
     async def round(self) -> int:
         """Try everything that is due; how many were delivered."""
         with self._store.read() as reader:
             due = outbox.due(reader, self._clock.now(), AT_ONCE)
+            self.has_waiting = outbox.oldest_waiting_us(reader) is not None
         by_sink: dict[str, list[Message]] = {}
         for message in due:
             by_sink.setdefault(message.sink, []).append(message)

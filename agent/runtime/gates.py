@@ -76,7 +76,7 @@ class Gatekeeper:
         self._failpoint("before-intent")
         with self._store.write() as tx:
             facts = self._facts(tx, wanted)
-            answers = practice.ask(wanted.request, facts)
+            answers = practice.ask(dataclasses.replace(wanted.request, correlation_id=wanted.correlation_id), facts)
             admission = Admission(answers=answers)
             if answers[-1].passes:
                 admission = self._reserve(tx, wanted, answers)
@@ -178,7 +178,8 @@ class Gatekeeper:
 
     def _span(self, request: Request) -> float:
         limits = request.limits
-        budgets = (limits.per_host, limits.per_policy, limits.same_symptom)
+        everyone = self._book.policies.config.safety.global_budget
+        budgets = (limits.per_host, limits.per_policy, limits.same_symptom, everyone)
         return max(LEDGER_SECONDS, *(budget.seconds for budget in budgets))
 
     def _unhealthy(self) -> frozenset[str]:
@@ -219,7 +220,7 @@ class Gatekeeper:
         return tuple(
             Past(
                 item=one.item, service=one.service, hosts=tuple(one.args.get("hosts", ())),
-                cause=str(one.args.get("cause", "")), episode=one.episode,
+                cause=str(one.args.get("cause", "")), episode=one.episode, correlation_id=one.correlation_id,
                 automatic=bool(one.args.get("automatic")), at_us=one.intent_at_us,
                 running=one.state in UNHEALTHY_KINDS, verified=one.verified,
             )

@@ -35,6 +35,9 @@ class Orders:
                 await self._settle(order.id, outcome.document())
             else:
                 await self._settle(order.id, {"error": f"this daemon does not know {order.verb}"})
+
+    async def look_at_files(self) -> None:
+        """Reload when a signal asked for it or a file has other content."""
         self._turns += 1
         if self._soon or (self._turns % LOOK_EVERY_TURNS == 0 and self._agent.reloader.has_changed()):
             self._soon = False

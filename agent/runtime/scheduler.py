@@ -19,6 +19,7 @@ from agent.practices import calendar
 
 LONG_SECONDS = 3600.0  # above, intervals are aligned to the wall clock and computed like the calendar
 SLOTS = 240  # so many phases an interval has at the most
+STEP_US = 2_000_000  # a wall clock that differs by more from the boot clock than before has been set
 
 
 class Ticker(schedule.Scheduler):
@@ -56,6 +57,11 @@ class Beat(schedule.Job):
         """Whether its moment has come."""
         return self._ticker.clock.boottime() >= self.due_ns
 
+    def run(self) -> Any:
+        """Its next moment is set before it runs, so that one that raises comes again in its turn and starves nobody."""
+        self._schedule_next_run()
+        return self.job_func() if self.job_func else None
+
     def _schedule_next_run(self) -> None:
         now_ns = self._ticker.clock.boottime()
         steps = (now_ns - self._phase_ns) // self._step_ns + 1
@@ -80,6 +86,7 @@ class Scheduler:
         self._beats: dict[tuple[float, float], Beat] = {}
         self._places: dict[str, tuple[float, float]] = {}
         self._calendar: dict[str, int] = {}
+        self._ahead_us = self._wall_ahead_us()
         self._checks: dict[str, Check] = {}
 
     def adopt(self, checks: Iterable[Check], *, soon: Iterable[str] = ()) -> None:
@@ -93,6 +100,7 @@ class Scheduler:
             known = self._checks.get(key)
             self._checks[key] = check
             if known is None or known.every != check.every:
+                self._leave(key)
                 self._place(check)
         for key in soon:
             self._due[key] = None
@@ -116,10 +124,11 @@ class Scheduler:
     def take(self) -> list[Check]:
         """What has come due since the last time."""
         self._ticker.run_pending()
-        now_us = self._clock.now()
+        now_us, was_set = self._clock.now(), self._was_set()
         for key, at_us in list(self._calendar.items()):
             if at_us <= now_us:
                 self._due[key] = None
+            if at_us <= now_us or was_set:
                 self._plan(self._checks[key], now_us)
         taken, self._due = self._due, {}
         return [self._checks[key] for key in taken if key in self._checks]
@@ -128,12 +137,23 @@ class Scheduler:
         """How many checks are kept."""
         return len(self._checks)
 
+    def _wall_ahead_us(self) -> int:
+        return self._clock.now() - self._clock.boottime() // 1_000
+
+    def _was_set(self) -> bool:
+        """Whether the wall clock was set since the last time: then what the calendar planned means nothing."""
+        ahead_us = self._wall_ahead_us()
+        if abs(ahead_us - self._ahead_us) <= STEP_US:
+            return False
+        self._ahead_us = ahead_us
+        return True
+
     def _place(self, check: Check) -> None:
         interval = _interval(check)
-        if interval is None:
+        if interval is None and check.key not in self._calendar:  # what is planned stands until it was taken
             self._leave(check.key)
             self._plan(check, self._clock.now())
-        else:
+        elif interval is not None:
             self._join(check.key, interval, phase(check.host, interval))
 
     def _plan(self, check: Check, now_us: int) -> None:

@@ -42,6 +42,7 @@ class Store:
         self._writing_thread: int | None = None
         self._broken = ""
         self._seen_version = 0
+        self._commits = 0
         connect = _connector(path, busy_seconds)
         self._readers = _engine(connect, begin="BEGIN", query_only=True)
         self._writers = _engine(connect, begin="BEGIN IMMEDIATE", query_only=False)
@@ -122,6 +123,7 @@ class Store:
                 with self._writer.begin():
                     yield Tx(self._writer, self._clock, self._failpoint)
                     self._failpoint("before-commit")
+                self._commits += 1
                 self._failpoint("after-commit")
             except (DBAPIError, sqlite3.Error) as error:
                 if errorname(error).startswith(FATAL):
@@ -150,6 +152,10 @@ class Store:
             finally:
                 self._lock.release()
         return self._seen_version
+
+    def version(self) -> tuple[int, int]:
+        """A sign that changes with every commit, our own or another's: while it stands, nothing needs to be read."""
+        return self._commits, self.data_version()
 
     def _raw(self) -> sqlite3.Connection:
         raw = self._writer.connection.driver_connection
