@@ -25,7 +25,7 @@ def _next(rule: Every | At, after_us: int) -> int | None:
         return (after_us // step + 1) * step
     if rule.rule == "cron":
         return _next_cron(rule, after_us)
-    return _next_at(rule, after_us)
+    return _next_hour(rule, after_us) if rule.hour is None else _next_at(rule, rule.hour, after_us)
 
 
 def _next_cron(rule: At, after_us: int) -> int | None:
@@ -36,16 +36,24 @@ def _next_cron(rule: At, after_us: int) -> int | None:
     return None if moment is None else _micros(moment)
 
 
-def _next_at(rule: At, after_us: int) -> int | None:
+def _next_hour(rule: At, after_us: int) -> int:
+    """Every hour that passes, those of a night in which clocks change included."""
+    zone = ZoneInfo(rule.zone)
+    moment = datetime.fromtimestamp(after_us // MICROSECONDS, UTC).replace(second=0) + timedelta(minutes=1)
+    while (minute := moment.astimezone(zone).minute) != rule.minute:  # again where an offset changes by half an hour
+        moment += timedelta(minutes=(rule.minute - minute) % 60)
+    return _micros(moment)
+
+
+def _next_at(rule: At, hour: int, after_us: int) -> int | None:
     zone = ZoneInfo(rule.zone)
     local = datetime.fromtimestamp(after_us / MICROSECONDS, zone)
     day = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     for _ in range(_SEARCH_DAYS):
         if _falls_on(rule, day):
-            for hour in range(24) if rule.hour is None else (rule.hour,):
-                moment = _micros(_existing(day.replace(hour=hour, minute=rule.minute), zone))
-                if moment > after_us:
-                    return moment
+            moment = _micros(_existing(day.replace(hour=hour, minute=rule.minute), zone))
+            if moment > after_us:
+                return moment
         day += timedelta(days=1)
     return None
 
@@ -92,9 +100,8 @@ def is_open(window: Window, now_us: int) -> bool:
     """Whether a window is open now: its single span, or one that its rule began."""
     if window.start_us is not None:
         return window.start_us <= now_us < (window.end_us or now_us)
-    span = int(window.duration_seconds * MICROSECONDS)
-    begun = next_due(window.every, now_us - span - 1)
-    return begun is not None and begun <= now_us < begun + span
+    begun = next_due(window.every, now_us - int(window.duration_seconds * MICROSECONDS))
+    return begun is not None and begun <= now_us
 
 
 def silence(windows: Iterable[Window], service: str, host: str | None, now_us: int) -> str:
