@@ -15,7 +15,10 @@ class Trigger(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """One wish to change the world. `cause` is the check that asks, or the reason a person gave."""
+    """One wish to change the world. `cause` is the check that asks, or the reason a person gave.
+
+    `correlation_id` tells one failure of a check from the next: with the episode it names what a small set gets.
+    """
 
     item: str
     service: str
@@ -23,6 +26,7 @@ class Request:
     trigger: Trigger
     actor: str
     cause: str
+    correlation_id: str = ""
     episode: int = 1
     attempt: int = 1
     playbook: str = ""
@@ -44,6 +48,7 @@ class Past:
     automatic: bool
     at_us: int
     running: bool
+    correlation_id: str = ""
     verified: bool | None = None
 
 

@@ -10,6 +10,7 @@ from agent.model.remedy import Mode, Risk
 
 MICROSECONDS = 1_000_000
 SMALL_SET = 5  # hosts; below, shares mean nothing
+MOST_DOUBLINGS = 10  # of a cooldown; by then it is days
 
 Gate = Callable[[Request, Facts], Answer]
 
@@ -125,8 +126,9 @@ def _tripped(scope: Scope, request: Request, facts: Facts) -> Answer | None:
 def _small(scope: Scope, request: Request, facts: Facts) -> Answer | None:
     """A small set gets one automatic episode, with all its attempts, per cooldown of the policy."""
     span = int(request.limits.cooldown_seconds * MICROSECONDS)
+    mine = (request.cause, request.correlation_id, request.episode)
     for past in facts.ledger:
-        other = (past.cause, past.episode) != (request.cause, request.episode)
+        other = (past.cause, past.correlation_id, past.episode) != mine
         if past.automatic and other and past.service == request.service and facts.now_us - past.at_us < span:
             says = f"{scope.name} has fewer than {SMALL_SET} hosts: one automatic episode per cooldown"
             return _no("breaker", says, until_us=past.at_us + span)
@@ -134,8 +136,9 @@ def _small(scope: Scope, request: Request, facts: Facts) -> Answer | None:
 
 
 def capacity(request: Request, facts: Facts) -> Answer:
-    """6: our own hand never takes a service below `min_healthy`."""
-    healthy = facts.service_hosts - facts.unhealthy
+    """6: our own hand never takes a service below `min_healthy`; a host that is being changed does not count."""
+    busy = {host for past in facts.ledger if past.running for host in past.hosts}
+    healthy = facts.service_hosts - facts.unhealthy - busy
     after = len(healthy - set(request.hosts))
     if facts.min_healthy and healthy & set(request.hosts) and after < facts.min_healthy:
         says = f"{after} healthy hosts would be left of {request.service}, it needs {facts.min_healthy}"
@@ -149,7 +152,7 @@ def budget(request: Request, facts: Facts) -> Answer:
         return _yes("budget", "by hand: counted, not limited")
     limits = request.limits
     mine = [past for past in facts.ledger if past.service == request.service]
-    running = sum(past.running and past.automatic for past in mine)
+    running = sum(past.running for past in mine)
     if running >= limits.at_once:
         return _no("budget", f"{running} of at most {limits.at_once} run already for {request.service}")
     for host in request.hosts:
@@ -184,7 +187,7 @@ def _cooling(here: list[Past], request: Request, facts: Facts) -> Answer | None:
         if past.verified is not False:
             break
         failures += 1
-    pause = request.limits.cooldown_seconds * 2 ** max(0, failures - 1)
+    pause = request.limits.cooldown_seconds * 2 ** min(MOST_DOUBLINGS, max(0, failures - 1))
     until = ordered[-1].at_us + int(pause * MICROSECONDS)
     if facts.now_us >= until:
         return None
