@@ -33,7 +33,11 @@ class Instance:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Mark:
-    """What the check knows of its incident. `overridden`: a person resolved it while the check still failed."""
+    """What the check knows of its incident.
+
+    `overridden`: a person resolved it while the check still failed at `severity`; `held`: a person reopened it while the
+    check was ok, and until it fails again only a person resolves it.
+    """
 
     open: bool
     severity: Verdict
@@ -41,6 +45,7 @@ class Mark:
     opened_us: int
     resolved_us: int | None = None
     overridden: bool = False
+    held: bool = False
 
 
 class Phase(enum.StrEnum):
@@ -52,6 +57,9 @@ class Phase(enum.StrEnum):
     RUNNING = "running"
     VERIFYING = "verifying"
     EXHAUSTED = "exhausted"  # nothing left to try in this episode
+
+
+UNDER_WAY = frozenset({Phase.ASKED, Phase.RUNNING, Phase.VERIFYING})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -71,14 +71,16 @@ def _shown(value: Measure) -> str:
     return value if isinstance(value, str) else f"{value:.4g}"
 
 
-def remember(look: Look, rules: Rules) -> tuple[tuple[str, str], ...]:
-    """The metrics that a `changed` bound will want to know next time."""
-    names = [
+def remember(look: Look, rules: Rules, before: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The metrics that a `changed` bound will want to know next time; one that was not measured stays as it was."""
+    known = dict(before)
+    known |= {name: str(value) for name, value in look.metrics.items()}
+    names = dict.fromkeys(
         name
         for name, alternatives in (*rules.crit, *rules.warn)
         if any(bound.relation is Relation.CHANGED for bound in alternatives)
-    ]
-    return tuple((name, str(look.metrics[name])) for name in names if name in look.metrics)
+    )
+    return tuple((name, known[name]) for name in names if name in known)
 
 
 def advance(one: Instance, verdict: Verdict, at_us: int, rules: Rules) -> Instance:
@@ -146,11 +148,6 @@ def _reached(fail: Threshold, run: int, first_us: int | None, in_window: int, at
     if fail.seconds is not None:
         return first_us is not None and at_us - first_us >= fail.seconds * MICROSECONDS
     return run >= fail.count
-
-
-def is_hard_failure(fail: Threshold, failures: int) -> bool:
-    """Whether so many failures in a row would be hard."""
-    return failures >= fail.count
 
 
 def is_soft(one: Instance) -> bool:

@@ -9,7 +9,7 @@ from agent.model.decision import Decision, Verb
 from agent.model.incident import IncidentState
 from agent.model.look import Verdict
 from agent.model.service import Importance, Priority, Urgency
-from agent.model.state import CheckState, Mark, Phase
+from agent.model.state import UNDER_WAY, CheckState, Climb, Mark, Phase
 
 MICROSECONDS = 1_000_000
 
@@ -70,30 +70,39 @@ def follow(state: CheckState, rules: Rules, at_us: int, why: str) -> tuple[Check
     """What the check's hard state means for its incident."""
     hard, mark = state.hard, state.mark
     if hard is Verdict.OK:
-        return _calm(state, at_us)
+        return _calm(state, at_us, why)
     if rules.incident_from is None or state.parents or state.silenced:
         return state, ()
     if mark is not None and mark.open:
         return _worse(state, mark, hard, why)
-    if hard.weight < rules.incident_from.weight or (mark is not None and mark.overridden):
+    if hard.weight < rules.incident_from.weight or is_overridden(state):
         return state, ()
     return _open(state, rules, at_us, why)
 
 
-def _calm(state: CheckState, at_us: int) -> tuple[CheckState, tuple[Decision, ...]]:
+def is_overridden(state: CheckState) -> bool:
+    """Whether a person resolved the incident although the check fails, and it fails no worse now."""
     mark = state.mark
-    if mark is None or state.parents or (not mark.open and not mark.overridden):
+    return mark is not None and mark.overridden and state.hard.weight <= mark.severity.weight
+
+
+def _calm(state: CheckState, at_us: int, why: str) -> tuple[CheckState, tuple[Decision, ...]]:
+    mark = state.mark
+    if mark is None or mark.held or state.parents or (not mark.open and not mark.overridden):
         return state, ()
     if state.climb is not None and state.climb.phase in {Phase.RUNNING, Phase.VERIFYING}:
         return state, ()  # the remedy is still to be proven: resolved means verified
     if not mark.open:
         return dataclasses.replace(state, mark=dataclasses.replace(mark, overridden=False)), ()
     after = dataclasses.replace(state, mark=dataclasses.replace(mark, open=False, resolved_us=at_us))
-    why = f"{state.key} is ok again"
-    return after, (Decision(verb=Verb.RESOLVE, why=why, severity=mark.severity, episode=mark.episode),)
+    told = f"{state.key} is ok again" + (f": {why}" if why else "")
+    return after, (Decision(verb=Verb.RESOLVE, why=told, severity=mark.severity, episode=mark.episode),)
 
 
 def _worse(state: CheckState, mark: Mark, hard: Verdict, why: str) -> tuple[CheckState, tuple[Decision, ...]]:
+    if mark.held:
+        mark = dataclasses.replace(mark, held=False)
+        state = dataclasses.replace(state, mark=mark)
     if hard.weight <= mark.severity.weight:
         return state, ()
     after = dataclasses.replace(state, mark=dataclasses.replace(mark, severity=hard))
@@ -118,12 +127,21 @@ def by_person(state: CheckState, verb: str, at_us: int) -> CheckState:
     mark = state.mark
     if mark is None:
         return state
+    hard, climb = state.hard, state.climb
     if verb == "resolve" and mark.open:
-        still = state.hard is not Verdict.OK
-        return dataclasses.replace(
-            state, mark=dataclasses.replace(mark, open=False, resolved_us=at_us, overridden=still), climb=None
-        )
+        mark = dataclasses.replace(
+            mark, open=False, resolved_us=at_us, held=False, overridden=hard is not Verdict.OK,
+            severity=mark.severity if hard is Verdict.OK else hard,
+        )  # fmt: skip
+        return dataclasses.replace(state, mark=mark, climb=_under_way(climb))
     if verb == "reopen" and not mark.open:
-        mark = dataclasses.replace(mark, open=True, resolved_us=None, overridden=False, episode=mark.episode + 1)
-        return dataclasses.replace(state, mark=mark)
+        mark = dataclasses.replace(
+            mark, open=True, resolved_us=None, overridden=False, held=hard is Verdict.OK, episode=mark.episode + 1
+        )
+        return dataclasses.replace(state, mark=mark, climb=_under_way(climb))
     return state
+
+
+def _under_way(climb: Climb | None) -> Climb | None:
+    """A new episode begins with a new ladder; what runs is still followed to its end."""
+    return climb if climb is not None and climb.phase in UNDER_WAY else None

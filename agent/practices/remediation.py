@@ -5,10 +5,12 @@ import dataclasses
 from agent.model.check import RemedyRules, Rules
 from agent.model.decision import ActionEnded, ActionRefused, Decision, Proof, Verb
 from agent.model.look import Verdict
-from agent.model.state import CheckState, Climb, Phase
+from agent.model.state import UNDER_WAY, CheckState, Climb, Phase
+from agent.practices import incidents
 
 MICROSECONDS = 1_000_000
 ASK_AGAIN_SECONDS = 60.0  # after a refusal that names no moment
+NEVER = 2**31  # so many failures in a row are never seen: time alone decides
 
 Outcome = tuple[CheckState, tuple[Decision, ...]]
 
@@ -24,18 +26,22 @@ def follow(state: CheckState, rules: Rules, at_us: int, why: str) -> Outcome:
     """What the check's hard state means for its remedies."""
     climb, hard = state.climb, state.hard
     if hard is Verdict.OK:
-        finished = climb is not None and climb.phase not in {Phase.ASKED, Phase.RUNNING, Phase.VERIFYING}
+        finished = climb is not None and climb.phase not in UNDER_WAY
         return (dataclasses.replace(state, climb=None), ()) if finished else (state, ())
-    if state.parents or state.silenced or (state.mark is not None and state.mark.overridden):
+    if state.parents or state.silenced or incidents.is_overridden(state):
         return state, ()
     rungs = ladder(rules, hard)
-    if not rungs:
-        return state, ()
-    if climb is None or (hard.weight > climb.severity.weight and climb.phase not in {Phase.RUNNING, Phase.VERIFYING}):
+    if climb is None or (rungs and hard.weight > climb.severity.weight and climb.phase not in UNDER_WAY):
+        if not rungs or not _seen(state, hard):
+            return state, ()
         return _ask(state, Climb(severity=hard, rung=0, attempt=1, remedy=rungs[0], phase=Phase.ASKED), why)
-    if climb.phase is Phase.REFUSED and climb.ask_again_us is not None and at_us >= climb.ask_again_us:
-        return _ask(state, climb, why)
-    return state, ()
+    due = climb.phase is Phase.REFUSED and climb.ask_again_us is not None and at_us >= climb.ask_again_us
+    return _ask(state, climb, why) if due and _seen(state, climb.severity) else (state, ())
+
+
+def _seen(state: CheckState, severity: Verdict) -> bool:
+    """Whether it is that bad by the last result too: nothing is done to what just passed, or could not be judged."""
+    return state.hard.weight >= severity.weight and state.raw is not None and state.raw.weight >= severity.weight
 
 
 def _ask(state: CheckState, climb: Climb, why: str) -> Outcome:
@@ -50,7 +56,7 @@ def _ask(state: CheckState, climb: Climb, why: str) -> Outcome:
 
 def started(state: CheckState, exec_id: str) -> CheckState:
     """The intent is durable: from here on the remedy runs until its end is known."""
-    if state.climb is None:
+    if state.climb is None or state.climb.phase is not Phase.ASKED:
         return state
     return dataclasses.replace(
         state, climb=dataclasses.replace(state.climb, phase=Phase.RUNNING, exec_id=exec_id, refusal="")
@@ -86,27 +92,35 @@ def ended(state: CheckState, given: ActionEnded, rules: Rules) -> Outcome:
         return state, ()
     if not given.ok and not given.uncertain:
         return _failed(state, climb, rules, given.at_us, f"the playbook failed: {given.summary}")
-    remedy = rules.remedy(climb.remedy)
+    remedy = _declared(climb, rules)
+    if remedy is None:
+        return dataclasses.replace(state, climb=None), ()
     after = dataclasses.replace(
         climb,
         phase=Phase.VERIFYING,
         ended_us=given.at_us,
         uncertain=given.uncertain,
         verify_until_us=given.at_us + int(remedy.verify_within_seconds * MICROSECONDS),
-        proofs=tuple((key, 0, 0) for key, _, _ in _proofs(remedy, state.key, rules)),
+        proofs=tuple((key, 0, 0) for key, _, _ in _wanted(remedy, state.key, rules)),
     )
     told = "its end is uncertain" if given.uncertain else "it ended"
     return dataclasses.replace(state, climb=after), (_comment(climb, f"{climb.remedy}: {told}; {given.summary}"),)
 
 
-def _proofs(remedy: RemedyRules, key: str, rules: Rules) -> tuple[tuple[str, int, int], ...]:
-    return remedy.post_checks or ((key, rules.recover_after, rules.fail_after.count),)
+def _declared(climb: Climb, rules: Rules) -> RemedyRules | None:
+    """The rules of the remedy under way; None when it is on the ladder no more."""
+    return rules.remedy(climb.remedy) if climb.remedy in ladder(rules, climb.severity) else None
+
+
+def _wanted(remedy: RemedyRules, key: str, rules: Rules) -> tuple[tuple[str, int, int], ...]:
+    hard = rules.fail_after.count if rules.fail_after.seconds is None else NEVER
+    return remedy.post_checks or ((key, rules.recover_after, hard),)
 
 
 def weigh(state: CheckState, given: Proof, rules: Rules) -> Outcome:
-    """One result of a post-check; only those begun after the play ended count."""
+    """One result of a post-check; only those begun after the play ended count, and none while a parent fails."""
     climb = state.climb
-    if climb is None or climb.phase is not Phase.VERIFYING or climb.ended_us is None:
+    if climb is None or climb.phase is not Phase.VERIFYING or climb.ended_us is None or state.parents:
         return state, ()
     if given.begun_us <= climb.ended_us or given.verdict is Verdict.UNKNOWN:
         return state, ()
@@ -114,10 +128,12 @@ def weigh(state: CheckState, given: Proof, rules: Rules) -> Outcome:
     if proofs == climb.proofs:
         return state, ()
     climb = dataclasses.replace(climb, proofs=proofs)
-    wanted = _proofs(rules.remedy(climb.remedy), state.key, rules)
-    if any(failures >= hard for (_, _, failures), (_, _, hard) in zip(proofs, wanted, strict=True)):
+    remedy = _declared(climb, rules)
+    wanted = _wanted(remedy, state.key, rules) if remedy is not None else ()
+    counts = {key: (passes, failures) for key, passes, failures in proofs}
+    if any(counts.get(key, (0, 0))[1] >= hard for key, _, hard in wanted):
         return _failed(state, climb, rules, given.at_us, f"{given.key} still fails after it")
-    if all(passes >= needed for (_, passes, _), (_, needed, _) in zip(proofs, wanted, strict=True)):
+    if wanted and all(counts.get(key, (0, 0))[0] >= needed for key, needed, _ in wanted):
         return _worked(state, climb)
     return dataclasses.replace(state, climb=climb), ()
 
@@ -162,9 +178,43 @@ def _failed(state: CheckState, climb: Climb, rules: Rules, at_us: int, reason: s
 
 
 def _next(climb: Climb, rules: Rules) -> Climb | None:
-    if climb.attempt < rules.remedy(climb.remedy).attempts:
+    remedy, rungs = _declared(climb, rules), ladder(rules, climb.severity)
+    if remedy is None:
+        return None
+    if climb.attempt < remedy.attempts:
         return dataclasses.replace(climb, attempt=climb.attempt + 1)
-    rungs = ladder(rules, climb.severity)
     if climb.rung + 1 >= len(rungs):
         return None
     return dataclasses.replace(climb, rung=climb.rung + 1, attempt=1, remedy=rungs[climb.rung + 1], refusal="")
+
+
+def begin_anew(state: CheckState, rules: Rules, at_us: int) -> CheckState:
+    """Nobody watched until now: a proof has its whole time again, and what was refused may be asked."""
+    climb = state.climb
+    if climb is None:
+        return state
+    if climb.phase is Phase.REFUSED:
+        return dataclasses.replace(state, climb=dataclasses.replace(climb, ask_again_us=at_us))
+    remedy = _declared(climb, rules)
+    if climb.phase is not Phase.VERIFYING or remedy is None:
+        return state
+    until = at_us + int(remedy.verify_within_seconds * MICROSECONDS)
+    return dataclasses.replace(state, climb=dataclasses.replace(climb, verify_until_us=until))
+
+
+def readjust(state: CheckState, rules: Rules, at_us: int) -> CheckState:
+    """Other rules: a remedy that is on the ladder no more is left, and what has to prove it may be another check."""
+    climb = state.climb
+    if climb is None:
+        return state
+    remedy = _declared(climb, rules)
+    if remedy is None:
+        return dataclasses.replace(state, climb=None)
+    climb = dataclasses.replace(climb, rung=ladder(rules, climb.severity).index(climb.remedy))
+    if climb.phase is Phase.WAITING:  # what a person had to do may just have been done
+        climb = dataclasses.replace(climb, phase=Phase.REFUSED, ask_again_us=at_us)
+    if climb.phase is Phase.VERIFYING:
+        counts = {key: (key, passes, failures) for key, passes, failures in climb.proofs}
+        wanted = _wanted(remedy, state.key, rules)
+        climb = dataclasses.replace(climb, proofs=tuple(counts.get(key, (key, 0, 0)) for key, _, _ in wanted))
+    return state if climb == state.climb else dataclasses.replace(state, climb=climb)

@@ -29,6 +29,8 @@ from agent.practices import events, incidents, remediation
 
 MICROSECONDS = 1_000_000
 NOTHING: tuple[Decision, ...] = ()
+STILL = "it still fails"
+SILENCED = "it failed while it was silenced"
 _NEW = Instance()
 
 Outcome = tuple[CheckState, tuple[Decision, ...]]
@@ -43,7 +45,7 @@ def step(state: CheckState, given: Input, rules: Rules) -> Outcome:  # noqa: C90
             return _tick(state, given, rules)
         case Proof():
             after, decided = remediation.weigh(state, given, rules)
-            return _follow(after, rules, given.at_us, "it still fails", decided) if decided else (after, decided)
+            return _follow(after, rules, given.at_us, STILL, decided) if decided else (after, decided)
         case Parents():
             return _parents(state, given)
         case ActionStarted():
@@ -52,7 +54,7 @@ def step(state: CheckState, given: Input, rules: Rules) -> Outcome:  # noqa: C90
             return remediation.refused(state, given)
         case ActionEnded():
             after, decided = remediation.ended(state, given, rules)
-            after, incident = incidents.follow(after, rules, given.at_us, "it still fails")
+            after, incident = incidents.follow(after, rules, given.at_us, _told(after, STILL))
             return after, (*decided, *incident)
         case WindowEdge():
             return _window(state, given, rules)
@@ -61,7 +63,7 @@ def step(state: CheckState, given: Input, rules: Rules) -> Outcome:  # noqa: C90
         case Reload():
             return _reload(state, given, rules), NOTHING
         case Gap():
-            return _forget_soft(state), NOTHING
+            return remediation.begin_anew(_forget_soft(state), rules, given.at_us), NOTHING
 
 
 def _result(state: CheckState, given: Result, rules: Rules) -> Outcome:
@@ -79,9 +81,15 @@ def _result(state: CheckState, given: Result, rules: Rules) -> Outcome:
 
 def _follow(state: CheckState, rules: Rules, at_us: int, why: str, decided: tuple[Decision, ...]) -> Outcome:
     """Let the incident and the remedies follow what was decided."""
-    state, incident = incidents.follow(state, rules, at_us, why)
+    state, incident = incidents.follow(state, rules, at_us, _told(state, why))
     state, remedy = remediation.follow(state, rules, at_us, why)
     return state, (*decided, *incident, *remedy)
+
+
+def _told(state: CheckState, why: str) -> str:
+    """Why it fails; why it is ok again when it is that by its last result, and not merely on another's word."""
+    is_calm = state.hard is Verdict.OK
+    return "" if is_calm and (why in {STILL, SILENCED} or state.raw is not Verdict.OK) else why
 
 
 def _is_at_rest(state: CheckState) -> bool:
@@ -91,7 +99,8 @@ def _is_at_rest(state: CheckState) -> bool:
 
 
 def _unknown(state: CheckState, given: Result) -> Outcome:
-    if given.look.verdict is Verdict.UNKNOWN:
+    inner = given.look.instances.values()
+    if given.look.verdict is Verdict.UNKNOWN or any(one.verdict is Verdict.UNKNOWN for one in inner):
         if state.unknown_since_us is None:
             return dataclasses.replace(state, unknown_since_us=given.ended_us), NOTHING
         return state, NOTHING
@@ -128,18 +137,19 @@ def _count(
             notes.extend(_notes(name, before, after, look, reason))
     gone, dropped = _vanished(state, verdicts, rules)
     notes.extend(dropped)
-    why = "; ".join(text for _, text in sorted(reasons)[:5]) or given.look.summary
-    if not changed and not gone:
-        return state.instances, tuple(notes), why
-    return {**counted, **gone}, tuple(notes), why
+    why = "; ".join([text for _, text in sorted(reasons)[:5]] or [note.why for note in dropped] or [given.look.summary])
+    instances = {**counted, **gone} if changed else state.instances
+    return (state.instances if instances == state.instances else instances), tuple(notes), why
 
 
 def _counted(
     before: Instance, verdict: Verdict, look: Look, at_us: int, *, state: CheckState, rules: Rules
 ) -> Instance:
-    after = events.seen(before, verdict, at_us) if state.parents else events.advance(before, verdict, at_us, rules)
-    if rules.warn or rules.crit:
-        remembered = events.remember(look, rules)
+    if state.parents:
+        return events.seen(before, verdict, at_us)
+    after = events.advance(before, verdict, at_us, rules)
+    if verdict is not Verdict.UNKNOWN and (rules.warn or rules.crit):
+        remembered = events.remember(look, rules, before.remembered)
         if remembered != after.remembered:
             after = dataclasses.replace(after, remembered=remembered)
     return after
@@ -168,8 +178,8 @@ def _vanished(
     kept: dict[str, Instance] = {}
     notes: list[Decision] = []
     for name, one in state.instances.items():
-        if name in verdicts:
-            continue
+        if name in verdicts or (not name and one.raw is Verdict.UNKNOWN and one.hard is Verdict.OK):
+            continue  # "" stood for all of them while none was known
         if state.parents:
             kept[name] = one
         elif one.absent + 1 < rules.fail_after.count:
@@ -189,7 +199,7 @@ def _prove_itself(state: CheckState, given: Result, rules: Rules) -> Outcome:
 
 def _tick(state: CheckState, given: Tick, rules: Rules) -> Outcome:
     state, expired = remediation.expired(state, rules, given.at_us)
-    state, asked = _follow(state, rules, given.at_us, "it still fails", ())
+    state, asked = _follow(state, rules, given.at_us, STILL, ())
     since = state.unknown_since_us
     if since is None or state.unknown_filed or state.parents or state.silenced:
         return state, (*expired, *asked)
@@ -219,33 +229,26 @@ def _window(state: CheckState, given: WindowEdge, rules: Rules) -> Outcome:
     if given.silenced:
         return after, (Decision(verb=Verb.NOTE, why=f"silenced by {given.silenced}"),)
     note = Decision(verb=Verb.NOTE, why=f"the silence {state.silenced} is over")
-    return _follow(after, rules, given.at_us, "it failed while it was silenced", (note,))
+    return _follow(after, rules, given.at_us, SILENCED, (note,))
 
 
 def _reload(state: CheckState, given: Reload, rules: Rules) -> CheckState:
     """Other rules: hard states and incidents stand, counting begins anew, a ladder that is gone is left."""
-    state = _forget_soft(state)
-    climb = state.climb
-    if climb is None:
-        return state
-    if climb.remedy not in {remedy.item for remedy in rules.remedies}:
-        return dataclasses.replace(state, climb=None)
-    if climb.phase is Phase.WAITING:  # what a person had to do may just have been done
-        return dataclasses.replace(
-            state, climb=dataclasses.replace(climb, phase=Phase.REFUSED, ask_again_us=given.at_us)
-        )
-    return state
+    return remediation.readjust(_forget_soft(state), rules, given.at_us)
 
 
 def _forget_soft(state: CheckState) -> CheckState:
-    """Counters begin anew; what is hard stays hard."""
+    """Counters begin anew, and so does the time for which it cannot be judged; what is hard or filed stays."""
     instances = {
         name: dataclasses.replace(
             one, ok_run=0, calm_run=0, warn_run=0, crit_run=0, warn_first_us=None, crit_first_us=None, recent=""
         )
         for name, one in state.instances.items()
     }
-    return state if instances == state.instances else dataclasses.replace(state, instances=instances)
+    since = state.unknown_since_us if state.unknown_filed else None
+    if instances == state.instances and since == state.unknown_since_us:
+        return state
+    return dataclasses.replace(state, instances=instances, unknown_since_us=since)
 
 
 def wants_retry(state: CheckState) -> bool:
