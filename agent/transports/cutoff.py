@@ -6,6 +6,7 @@ ends every one of them.
 
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 
@@ -61,12 +62,17 @@ class Cutoff:
             while not self._closed:
                 over = [token for token, (_, deadline) in self._watched.items() if deadline.is_over()]
                 for token in over:
-                    cut(self._watched.pop(token)[0])
+                    cut(self._watched.pop(token)[0], abruptly=True)
                 left = [deadline.remaining_seconds() for _, deadline in self._watched.values()]
                 self._changed.wait(min([*left, _SLICE_SECONDS]) if left else None)
 
 
-def cut(connection: socket.socket) -> None:
-    """Shut a connection down both ways: whoever waits on it, in whichever thread, wakes up."""
+def cut(connection: socket.socket, *, abruptly: bool = False) -> None:
+    """Shut a connection down both ways: whoever waits on it, in whichever thread, wakes up.
+
+    Abruptly: a peer that is still sending is told so by a reset when it is closed, not left to wait for us.
+    """
     with contextlib.suppress(OSError):
+        if abruptly:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.shutdown(socket.SHUT_RDWR)

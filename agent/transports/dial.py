@@ -13,7 +13,7 @@ from agent.errors import TransportError
 DEAD_AFTER_SECONDS = 10  # without an acknowledgement from the peer's kernel; half-open connections end by this
 _PROBE_EVERY_SECONDS = 2
 
-LOGIN_BYTES = 1_048_576  # greeting, key exchange and login together take a few thousand
+LOGIN_BYTES = 262_144  # greeting, key exchange and login together take a few thousand
 
 Place = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
@@ -22,6 +22,11 @@ class MeteredSocket(socket.socket):
     """A socket that hears no more than its allowance; the protocol above it believes any packet length it is told."""
 
     allowance = LOGIN_BYTES
+
+    def allow(self, size: int) -> None:
+        """Hear so many bytes from now on; a flood stays one."""
+        if not self.is_flooded:
+            self.allowance = size
 
     @property
     def is_flooded(self) -> bool:

@@ -1,8 +1,9 @@
 """Many scripts in one message to a live POSIX sh, each with its own time, size and exit code; pure.
 
-The shell first reads `PRELUDE`, then one message per batch: one call of `wk` per script. Its answer is any text with
-records in it; a record starts with the batch's marker, which the scripts cannot see:
+The shell first reads `PRELUDE`, then one message per batch: one call of `wk` per script, answered in one piece. The
+answer is any text with records in it; a record starts with the batch's marker, which the scripts cannot see:
 
+    MARKER(   the shell lives and begins: the rest may take a while
     MARKER[   a section begins       MARKER=3;  its script ended with code 3
     MARKER!   its time ran out       MARKER]    the section is over
 """
@@ -17,16 +18,19 @@ from agent.model.look import Section
 
 SECTION_LIMIT = 65_536  # bytes kept of one script's output: evidence, not a log
 NOISE_LIMIT = 65_536  # bytes of greeting, such as a motd, that we are ready to skip
+_BLOCK = 32_768  # what an SSH packet holds
 TIMED_OUT = 124  # the exit code that timeout(1) made customary
 
 # timeout(1) is missing on small systems and would cost an exec per script, so the shell itself keeps the time: a
 # subshell sleeps beside the script; when it wakes up, it stops and kills the script's tree, parents first, so that
 # none can fork away. What was printed gets a second to arrive, then the rest goes too. The nap is killed by KILL: a
 # child that has not exec'ed yet would swallow a TERM. Descriptor 3 is the way past the size limit, for records only.
+# dd gathers the many small pieces of an answer: each would be a packet to encrypt there and to wake up for here.
 PRELUDE = f"""\
-exec 3>&1 2>/dev/null
+exec 2>/dev/null
 LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; export LC_ALL PATH
 wk_cap='head -c {SECTION_LIMIT}'; [ "$(printf xy | head -c 1)" = x ] || wk_cap=cat
+wk_pack='dd ibs={_BLOCK} obs={_BLOCK}'; [ "$(printf xy | $wk_pack)" = xy ] || wk_pack=cat
 wk_kids() {{
 if [ -r "/proc/$1/task/$1/children" ]; then cat "/proc/$1/task/"*/children
 else ps -A -o pid= -o ppid= | while read -r wk_a wk_b; do [ "$wk_b" != "$1" ] || echo "$wk_a"; done; fi
@@ -38,7 +42,7 @@ wk_nap() {{
 sleep "$1" >/dev/null 3>&- & wait "$!"
 }}
 wk_dog() {{
-trap 'kill -KILL "$!"; exit' TERM
+trap 'kill -KILL "$!"; wait "$!"; exit' TERM
 wk_nap "$2"; printf %s "$1!" >&3
 for wk_side in $(wk_kids "$3"); do for wk_root in $(wk_kids "$wk_side"); do wk_kill "$wk_root"; done; done
 wk_nap 1; wk_kill "$3"
@@ -63,7 +67,7 @@ def new_marker() -> str:
 def message(scripts: Sequence[tuple[str, float]], marker: str) -> bytes:
     """What to send for one batch of (script, seconds)."""
     calls = [f"wk {marker} {max(1, math.ceil(seconds))} {shlex.quote(script)}\n" for script, seconds in scripts]
-    return "".join(calls).encode(errors="surrogateescape")
+    return "".join([f"printf %s '{marker}('\n{{\n", *calls, "} 3>&1 | $wk_pack\n"]).encode(errors="surrogateescape")
 
 
 def limit(count: int) -> int:
@@ -83,9 +87,14 @@ def sections(answer: bytes, marker: str) -> list[Section]:
     return [_section(body, word) for body in re.findall(word + rb"\[(.*?)" + word + rb"\]", answer, re.DOTALL)]
 
 
+def without_records(answer: bytes | bytearray, marker: str) -> bytes:
+    """What else there is in an answer."""
+    return re.sub(re.escape(marker).encode() + rb"(=\d+;|[\[\]!(])", b"", answer)
+
+
 def _section(body: bytes, word: bytes) -> Section:
     code = re.search(word + rb"=(\d+);", body)
-    text = re.sub(word + rb"(=\d+;|!)", b"", body).decode(errors="replace")
+    text = without_records(body, word.decode()).decode(errors="replace")
     if code is None or re.search(word + rb"!", body):
         return Section(text=text, exit_code=TIMED_OUT, timed_out=True)
     return Section(text=text, exit_code=int(code[1]))

@@ -62,10 +62,11 @@ def shown_key(transport: paramiko.Transport) -> HostKey:
 
 def hang_up(transport: paramiko.Transport) -> None:
     """Close a connection and end its thread, whatever state they are in."""
-    cut(socket_of(transport))  # wakes its thread; closing alone would leave that one waiting
+    connection = socket_of(transport)
+    cut(connection, abruptly=connection.is_flooded)  # wakes its thread; closing alone would leave that one waiting
     transport.packetizer.complete_handshake()  # ends the timer thread of a handshake that never was
     transport.close()
-    transport.sock.close()  # close() does nothing on a connection that failed by itself
+    connection.close()  # close() does nothing on a connection that failed by itself
     if transport.is_alive():
         transport.join(5.0)
 

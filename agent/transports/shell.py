@@ -14,9 +14,10 @@ from agent.transports.dial import LOGIN_BYTES
 _COMMAND = "exec sh"  # in the words of every login shell there is
 _CHUNK = 65_536
 _WINDOW = 262_144  # bytes that a host may send before we read them: all the memory that it can take
-_GRACE_SECONDS = 5.0  # beyond the longest script: what a killed one still had to say, and the way back
+_GRACE_SECONDS = 5.0  # beyond the time of all scripts: for what a killed one still had to say, and the way back
 _TAIL = 200  # bytes of an unexpected answer that go into the message
 _NO_SHELL = "the account needs a login shell there; sh must be on its PATH"
+_FLOOD = "sent more than we are ready to hear"
 _START_UP = "does a start-up file of its shell print without end?"
 _RETRY = "it is asked again at the next look"
 
@@ -36,12 +37,16 @@ class Shell:
     @classmethod
     def open(cls, transport: login.Transport, where: str, deadline: Deadline) -> Self:
         """Start the shell on a connection that is logged in; the caller cuts it in time and closes it on an error."""
+        connection = login.socket_of(transport)
+        connection.allow(_WINDOW + LOGIN_BYTES)
         try:
             channel = transport.open_session(window_size=_WINDOW)
             channel.set_combine_stderr(True)
             channel.exec_command(_COMMAND)
             channel.sendall(framing.PRELUDE.encode())
         except login.FOREIGN as error:
+            if connection.is_flooded:
+                raise OutputLimitError(f"{where} {_FLOOD}", hint=_START_UP) from error
             reason = "its time was up" if deadline.is_over() else _reason(error)
             raise TransportError(f"{where} let us in but gave no shell: {reason}", hint=_NO_SHELL) from error
         return cls(transport, channel, where)
@@ -49,11 +54,11 @@ class Shell:
     def ask(self, scripts: Sequence[tuple[str, float]], deadline: Deadline) -> list[Section]:
         """Run the scripts in one round trip; one section each, in order. The caller cuts the connection in time."""
         marker, answer = framing.new_marker(), bytearray()
-        silence = max(seconds for _, seconds in scripts) + _GRACE_SECONDS
+        silence = sum(seconds for _, seconds in scripts) + _GRACE_SECONDS
         cause: BaseException | None = None
         try:
             self._channel.settimeout(silence)
-            login.socket_of(self.transport).allowance = 2 * framing.limit(len(scripts)) + LOGIN_BYTES
+            login.socket_of(self.transport).allow(2 * framing.limit(len(scripts)) + LOGIN_BYTES)
             self._channel.sendall(framing.message(scripts, marker))
             while chunk := self._channel.recv(_CHUNK):
                 seen = len(answer)
@@ -63,7 +68,12 @@ class Shell:
                 self._refuse_flood(answer, len(scripts))
         except login.FOREIGN as error:
             cause = error
-        raise self._broken(answer, deadline, cause or self.transport.get_exception(), silence) from cause
+        plain = _printable(framing.without_records(answer, marker)[-_TAIL:])
+        said = f"; it said: {plain}" if plain else ""
+        if deadline.is_over():
+            late = f"{self._where} did not finish in time ({len(answer)} bytes came)"
+            raise OutputLimitError(late, hint="is it overloaded?") from cause
+        raise self._broken(cause or self.transport.get_exception(), said, silence, is_begun=bool(answer)) from cause
 
     def hang_up(self) -> None:
         """End the shell and its connection."""
@@ -82,19 +92,12 @@ class Shell:
                 hint=_START_UP,
             )
 
-    def _broken(
-        self, answer: bytearray, deadline: Deadline, cause: BaseException | None, silence: float
-    ) -> TransportError:
-        said = f"; it said: {_printable(answer[-_TAIL:])}" if answer else ""
-        if deadline.is_over():
-            return OutputLimitError(
-                f"{self._where} did not finish in time ({len(answer)} bytes came)", hint="is it overloaded?"
-            )
+    def _broken(self, cause: BaseException | None, said: str, silence: float, *, is_begun: bool) -> TransportError:
         if login.socket_of(self.transport).is_flooded:
-            return OutputLimitError(f"{self._where} sent more than we are ready to hear", hint=_START_UP)
+            return OutputLimitError(f"{self._where} {_FLOOD}", hint=_START_UP)
         if isinstance(cause, TimeoutError) and not cause.errno:  # paramiko's own, not the kernel's ETIMEDOUT
             return TransportError(f"{self._where} fell silent for {silence:g} s{said}", hint="is it overloaded?")
-        if answer:
+        if is_begun:
             return TransportError(f"{self._where} broke off in mid-answer: {_reason(cause)}{said}", hint=_RETRY)
         return EndedError(f"{self._where} gave no answer: {_reason(cause)}", hint=_NO_SHELL)
 

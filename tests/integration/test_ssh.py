@@ -168,7 +168,9 @@ def test_small_systems_without_timeout_ps_and_pgrep_are_served(tmp_path: Path, p
 def test_an_account_without_a_shell_says_so(tmp_path: Path, pins: Path, pool: SshPool) -> None:
     with (
         running_sshd(tmp_path, "ForceCommand echo This account is not available.; exit 1") as running,
-        pytest.raises(TransportError, match=r"broke off.*This account is not available") as caught,
+        pytest.raises(
+            TransportError, match=r"broke off.*: it closed the connection; it said: This account is not available"
+        ) as caught,
     ):
         pool.run_batch(trust(pins, running), [("true", 5.0)], soon())
     assert caught.value.hint
