@@ -34,6 +34,7 @@ def validate(ctx: typer.Context, *, as_json: AsJson = False) -> None:
         found = loaded.policies
         counts = (
             plural(len(found.services), "service"), plural(len(found.hosts), "host"), plural(len(found.checks), "check"),
-            plural(len(found.backups), "backup"), plural(len(found.windows), "window"),
+            plural(len(found.remedies), "remedy"), plural(len(found.backups), "backup"),
+            plural(len(found.windows), "window"),
         )  # fmt: skip
-        output.say(f"sound: {', '.join(counts)}, {len(found.remedies)} remedies on hosts", style="ok")
+        output.say(f"sound: {', '.join(counts)}", style="ok")

@@ -72,8 +72,10 @@ def size(count: int | None) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 check`, `3 checks`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """`1 check`, `3 checks`, `2 remedies`."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun.removesuffix('y')}ies" if noun.endswith("dy") else f"{count} {noun}s"
 
 
 def person() -> str:

@@ -1,0 +1,219 @@
+"""backup: list, run, restore, drill, snapshots."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agent.cli import ExitCode, output, plain
+from agent.cli.context import parts_of, the_agent
+from agent.cli.following import Meter, follow, goes_on
+from agent.cli.options import moment
+from agent.cli.output import AsJson, Column
+from agent.cli.wording import ago, local, person, plural, size, span
+from agent.errors import RefusedError
+
+if TYPE_CHECKING:
+    from agent.model.backup import Backup
+    from agent.model.execution import Execution, ExecutionKind
+    from agent.runtime.agent import Agent
+
+app = plain(help="Backups: made, listed, proven by restoring, restored.")
+Which = Annotated[str, typer.Argument(metavar="ID", help="A name such as files, shop/files or shop/backups/files.")]
+OnHost = Annotated[str | None, typer.Option(help="On this host alone.")]
+Why = Annotated[str, typer.Option(help="Why; it is written down.")]
+
+
+@app.command("list")
+def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
+    """List backups: when the last good one was made, and when one was last proven by restoring it."""
+    from agent.cli import facts
+
+    with the_agent(ctx) as agent:
+        items = facts.backups(agent)
+        times = {str(item["key"]): _times(agent, str(item["key"])) for item in items}
+        now_us = agent.clock.now()
+    columns = [
+        Column("verdict", lambda item: item["verdict"]),
+        Column("backup", lambda item: item["item"]),
+        Column("host", lambda item: item["host"]),
+        Column("last good", lambda item: ago(times[str(item["key"])][0], now_us)),
+        Column("proven", lambda item: ago(times[str(item["key"])][1], now_us)),
+        Column("rpo", lambda item: span(item["rpo_s"])),
+        Column("size", lambda item: size(item["size_bytes"])),
+    ]
+    output.listing(items, columns, as_json=as_json, none="no backups")
+
+
+def _times(agent: "Agent", key: str) -> tuple[int | None, int | None]:
+    _, _, more = agent.saves.standing(agent.book.policies.backups[key])
+    return more["last_good_at_us"], more["proven_at_us"]
+
+
+@app.command()
+def run(
+    ctx: typer.Context, which: Which, *, host: OnHost = None, reason: Why = "by hand", as_json: AsJson = False
+) -> None:
+    """Make it now. Ends with 1 when it fails."""
+    from agent.model.execution import ExecutionKind
+
+    _each(ctx, which, host, ExecutionKind.BACKUP, reason, as_json=as_json)
+
+
+@app.command()
+def drill(
+    ctx: typer.Context, which: Which, *, host: OnHost = None, reason: Why = "by hand", as_json: AsJson = False
+) -> None:
+    """Prove the newest one: restore it into a sandbox, and compare it with what was saved. Ends with 1 when it fails."""
+    from agent.model.execution import ExecutionKind
+
+    _each(ctx, which, host, ExecutionKind.DRILL, reason, as_json=as_json)
+
+
+def _each(
+    ctx: typer.Context, which: str, host: str | None, kind: "ExecutionKind", reason: str, *, as_json: bool
+) -> None:
+    from agent.cli.naming import matching
+
+    with the_agent(ctx) as agent:
+        keys = matching(agent.book.policies.backups, which, "backup", host=host)
+        ended = [_begin(agent, kind, agent.book.policies.backups[key], reason, quiet=as_json) for key in keys]
+    _end(ended, as_json=as_json)
+
+
+def _begin(agent: "Agent", kind: "ExecutionKind", backup: "Backup", reason: str, *, quiet: bool) -> "Execution":
+    async def work() -> "Execution":
+        execution = await agent.rounds.begin(kind, backup, actor=person(), why=reason)
+        if execution is None:
+            raise RefusedError(
+                f"repository {backup.repository.name} is at work for somebody else",
+                hint="wait for it: watchkeeper status",
+            )
+        begun.append(execution.number)
+        return await _show(agent, execution, quiet=quiet)
+
+    begun: list[str] = []
+    return _interruptible(work(), begun)
+
+
+async def _show(agent: "Agent", execution: "Execution", *, quiet: bool) -> "Execution":
+    if quiet:
+        return await follow(agent, execution, _Silence())
+    with Meter(f"{execution.number} {execution.kind} of {execution.item}") as meter:
+        return await follow(agent, execution, meter)
+
+
+class _Silence:
+    """Shows nothing, for programs that read JSON."""
+
+    def look(self, run_dir: Path) -> None:
+        """Nothing."""
+
+
+def _interruptible(work: Any, begun: list[str]) -> "Execution":
+    try:
+        ended: Execution = asyncio.run(work)
+    except KeyboardInterrupt:
+        if begun:
+            raise goes_on(begun[0]) from None
+        raise
+    return ended
+
+
+def _end(ended: "list[Execution]", *, as_json: bool) -> None:
+    from agent.model.execution import ExecutionState
+    from agent.runtime import documents
+
+    if as_json:
+        output.document({"items": [{**documents.execution(one), "detail": dict(one.detail)} for one in ended]})
+    else:
+        for one in ended:
+            output.say(
+                f"{one.number} {one.kind} of {one.item} on {one.host}: {one.state}: {one.summary}", style=one.state
+            )
+            for fault in one.detail.get("faults", ()):
+                output.say(f"  {fault}")
+    if any(one.state is not ExecutionState.SUCCEEDED for one in ended):
+        raise typer.Exit(ExitCode.WRONG_IN_THE_WORLD)
+
+
+@app.command()
+def restore(  # noqa: PLR0913  a restore is all of this
+    ctx: typer.Context,
+    which: Which,
+    *,
+    target: Annotated[Path, typer.Option(metavar="DIR", help="An empty folder on this machine, or a new one.")],
+    host: Annotated[str | None, typer.Option(help="Whose backup.")] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="As it was at 2026-11-23T02:00; else the newest.")
+    ] = None,
+    include: Annotated[list[str] | None, typer.Option(metavar="PATH", help="This alone; may be repeated.")] = None,
+    reason: Why = "by hand",
+    as_json: AsJson = False,
+) -> None:
+    """Bring a backup back into an empty folder, through the gates like every change, and compare it."""
+    from agent.cli.naming import one
+
+    with the_agent(ctx) as agent:
+        policies = agent.book.policies
+        backup = policies.backups[one(policies.backups, which, "backup", host=host)]
+        args = {
+            "target": str(target.absolute()),
+            "at_us": moment(at, "--at", policies.config.timezone) if at else None,
+            "include": list(include or ()),
+        }
+        execution = _admitted(agent, backup, args, reason)
+
+        async def work() -> "Execution":
+            await agent.executor.start(execution)
+            return await _show(agent, execution, quiet=as_json)
+
+        ended = _interruptible(work(), [execution.number])
+    _end([ended], as_json=as_json)
+
+
+def _admitted(agent: "Agent", backup: "Backup", args: dict[str, Any], reason: str) -> "Execution":
+    from agent.cli.gated import admitted
+    from agent.model.execution import ExecutionKind
+    from agent.model.gate import Request, Trigger
+    from agent.model.remedy import Risk
+    from agent.runtime.gates import Wanted
+
+    request = Request(
+        item=backup.item, service=backup.service, hosts=(backup.host,), trigger=Trigger.PERSON, actor=person(),
+        cause=reason, risk=Risk.REVERSIBLE,
+    )  # fmt: skip
+    return admitted(
+        agent,
+        Wanted(
+            request=request, kind=ExecutionKind.RESTORE, correlation_id=backup.key,
+            timeout_seconds=backup.timeout_seconds, args=args, why=reason,
+        ),
+    )  # fmt: skip
+
+
+@app.command()
+def snapshots(ctx: typer.Context, which: Which, *, host: OnHost = None, as_json: AsJson = False) -> None:
+    """List what is in the repository to be restored, the newest first."""
+    from agent.cli import snapshot_reading
+    from agent.cli.naming import matching
+
+    with the_agent(ctx) as agent:
+        found = agent.book.policies.backups
+        keys = matching(found, which, "backup", host=host)
+        items = [
+            item
+            for key in keys
+            for item in snapshot_reading.snapshots(agent, found[key], parts_of(ctx).catalogue().engines)
+        ]
+    if not as_json:
+        output.say(plural(len(items), "snapshot"))
+    columns = [
+        Column("snapshot", lambda item: str(item["id"])[:12]),
+        Column("made", lambda item: local(item["at_us"])),
+        Column("host", lambda item: item["host"]),
+        Column("paths", lambda item: ", ".join(item["paths"])),
+        Column("run", lambda item: item["run"]),
+    ]
+    output.listing(items, columns, as_json=as_json, none="no snapshots")

@@ -1,0 +1,67 @@
+"""Reads the snapshots of a backup from its repository; the password exists in memory only."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from agent.clock import Deadline, rfc3339
+from agent.errors import ToolError
+
+if TYPE_CHECKING:
+    from agent.model.backup import Backup
+    from agent.runtime.agent import Agent
+
+READ_SECONDS = 300.0
+
+
+def snapshots(agent: "Agent", backup: "Backup", engines: Mapping[str, type]) -> list[dict[str, Any]]:
+    """What can be restored, as documents, the newest first; ToolError when the repository cannot be read."""
+    from agent import backups
+    from agent.registry import named
+    from agent.store import executions
+
+    engine: Any = named(engines, "kind of backup", backup.kind)
+    with _in_memory(agent.saves.secrets.get(backup.repository.password_secret)) as path:
+        setting = backups.Setting(
+            deadline=Deadline.after(agent.clock, READ_SECONDS),
+            environment={backups.PASSWORD_FILE: path},
+            report=lambda _: None,
+        )
+        result: backups.SnapshotsResult = engine.snapshots(_job(agent, backup), setting)
+    if result.outcome is not backups.Outcome.OK:
+        raise ToolError(result.summary, hint=result.hint)
+    with agent.store.read() as reader:
+        runs = {one.exec_id: executions.get(reader, one.exec_id) for one in result.snapshots if one.exec_id}
+    return [
+        {
+            "id": one.id, "number": None, "state": "good", "service": backup.service, "item": backup.item,
+            "host": backup.host, "at": rfc3339(one.at_us), "at_us": one.at_us, "paths": list(one.paths),
+            "run": run.number if (run := runs.get(one.exec_id)) else None,
+        }
+        for one in result.snapshots
+    ]  # fmt: skip
+
+
+def _job(agent: "Agent", backup: "Backup") -> Any:
+    from agent import backups
+    from agent.closed import as_plain
+    from agent.store import ids
+
+    config = agent.book.policies.config
+    return backups.Job(
+        kind=backups.Kind.SNAPSHOTS, engine=backup.kind, key=backup.key, item=backup.item, host=backup.host,
+        exec_id=ids.ulid(agent.clock), options=as_plain(backup.options), repository=str(config.home / backup.repository.url),
+        state=str(config.state), timeout_seconds=READ_SECONDS,
+    )  # fmt: skip
+
+
+@contextmanager
+def _in_memory(text: str) -> Iterator[str]:
+    """A path that leads to a text in our memory: a child of ours can read it, no disk ever holds it."""
+    number = os.memfd_create("password", os.MFD_CLOEXEC)
+    try:
+        os.write(number, text.encode())
+        yield f"/proc/{os.getpid()}/fd/{number}"
+    finally:
+        os.close(number)
