@@ -65,8 +65,8 @@ def _item(register: Register, text: str, service: str, section: str, place: Plac
         return f"{owner}/{section}/{parts[-1]}" if register.is_open else fault
     names = document.checks if section == "checks" else document.remedies
     if parts[-1] not in names and document.whole:
-        what = "check" if section == "checks" else "remedy"
-        return place.fault(wording.unknown(what, parts[-1], names) + ("" if owner == service else f" in {owner}"))
+        what = ("check" if section == "checks" else "remedy") + ("" if owner == service else f" of {owner}")
+        return place.fault(wording.unknown(what, parts[-1], names))
     return f"{owner}/{section}/{parts[-1]}"
 
 
