@@ -64,6 +64,9 @@ def _do(job: Job, run_dir: Path) -> Result:
         return failure(job.kind, Outcome.TIMEOUT, "there was no time left", "give it a longer timeout")
     except WatchkeeperError as error:
         return failure(job.kind, Outcome.FAILED, str(error), error.hint)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return failure(job.kind, Outcome.FAILED, f"{where}{error.strerror}", f"look at the disk of {job.state}")
 
 
 class _Reporter:

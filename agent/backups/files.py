@@ -3,7 +3,7 @@
 import os
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError
 
 from agent.backups import (
     BackupResult,
@@ -22,6 +22,7 @@ from agent.backups.restic.drill import drill
 from agent.backups.restic.outcome import hint_for
 from agent.backups.restic.save import save
 from agent.closed import ClosedModel, Texts
+from agent.errors import InputError
 
 
 def _full(paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -57,7 +58,12 @@ class Files:
     @staticmethod
     def backup(job: Job, setting: Setting, /) -> BackupResult:
         """Save the paths, and describe in a manifest what was saved."""
-        options = FilesOptions.model_validate(job.options)
+        try:
+            options = FilesOptions.model_validate(job.options)
+        except ValidationError as error:
+            raise InputError(
+                f"the options of {job.item} are wrong: {error}", hint="run: watchkeeper validate"
+            ) from error
         return save(job, setting, options.paths, options.exclude)
 
     @staticmethod

@@ -125,13 +125,12 @@ def test_one_missing_source_makes_a_partial_backup_and_all_make_none(ready: Vaul
     assert missing.hint
 
 
-def test_a_source_that_is_only_a_link_or_excluded_is_told(ready: Vault) -> None:
+def test_a_source_that_is_only_a_link_is_told_and_a_linked_parent_is_followed(ready: Vault) -> None:
     link = ready.folder / "link"
     link.symlink_to(ready.source)
-    options = {"paths": [str(link), str(ready.source), f"{link}/a"], "exclude": [str(ready.source)]}
-    result = ready.backup("01A", options=options)
-    assert result.outcome is Outcome.PARTIAL
-    assert set(result.faults) == {f"only the link itself: {link}", f"not in the snapshot: {ready.source}"}
+    result = ready.backup("01A", options={"paths": [str(link), f"{link}/a"]})
+    assert (result.outcome, result.faults) == (Outcome.PARTIAL, (f"only the link itself: {link}",))
+    assert [entry.path for entry in ready.entries(result.manifest)[1]] == [str(link), f"{ready.source}/a"]
 
 
 def test_files_that_cannot_be_read_are_listed(ready: Vault) -> None:
@@ -145,9 +144,8 @@ def test_files_that_cannot_be_read_are_listed(ready: Vault) -> None:
     (ready.source / "closed").chmod(0o700)
     assert isinstance(result, BackupResult)
     assert result.outcome is Outcome.PARTIAL
-    assert {f"not read: {ready.source}/b: Permission denied", f"not read: {ready.source}/closed"} <= {
-        line.replace(f"open {ready.source}/b: permission", f"{ready.source}/b: Permission") for line in result.faults
-    }
+    for name in ("b", "closed"):  # 0.14 loses most reasons, newer ones word them otherwise
+        assert [line for line in result.faults if line.startswith("not read: ") and f"{ready.source}/{name}" in line]
     assert result.snapshot
     assert ready.drill("01B", manifest=result.manifest).passed
 

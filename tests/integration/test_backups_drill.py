@@ -197,6 +197,20 @@ def test_a_refused_target_is_an_answer_and_nothing_is_made(broken: Vault) -> Non
     assert result.hint
 
 
+def test_a_state_folder_that_cannot_be_used_is_an_answer(broken: Vault) -> None:
+    job = dataclasses.replace(broken.job(Kind.BACKUP, "01B"), state=str(broken.password_file))
+    with broken.start(job) as started:
+        assert started.wait(60) == 1
+    assert "Not a directory" in broken.result(job).summary
+
+
+def test_options_that_are_wrong_are_an_answer(broken: Vault) -> None:
+    job = broken.job(Kind.BACKUP, "01B", options={"paths": ["relative"]})
+    with broken.start(job) as started:
+        assert started.wait(60) == 1
+    assert "'relative' is no full path" in broken.result(job).summary
+
+
 def test_a_job_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     for arguments, text in (([], ""), ([str(tmp_path)], ""), ([str(tmp_path)], "{}")):
         (tmp_path / "job.json").write_text(text)

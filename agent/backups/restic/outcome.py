@@ -34,7 +34,7 @@ _ANYWHERE = (
             r"ciphertext verification failed|invalid data returned|wrong data returned|hash mismatch"
             r"|repository contains errors|not found in (repository|index)|is damaged"
             r"|(data|index|snapshots|keys)/([0-9a-f]{2}/)?[0-9a-f]{64}: (no such file|unexpected EOF)"
-            r"|(pack|index|tree|blob|file) [^\n]*truncated|ReadFull\([^\n]*unexpected EOF|readat [^\n]*EOF",
+            r"|(Load|ReadFull)\(<(data|index|snapshot|key)/[^\n]*(no such file|unexpected EOF|file is too short)",
             re.IGNORECASE,
         ),
         Outcome.DAMAGED,

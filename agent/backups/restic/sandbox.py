@@ -27,9 +27,9 @@ def sandbox(state: Path, exec_id: str) -> Iterator[Path]:
     with _held(lock) as is_ours:
         if not is_ours:
             raise AgentError(f"another drill works in {folder}", hint="wait for it to end")
-        remove(folder)
-        folder.mkdir(mode=0o700)
         try:
+            remove(folder)
+            folder.mkdir(mode=0o700)
             yield folder
         finally:
             remove(folder)

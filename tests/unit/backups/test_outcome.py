@@ -29,6 +29,13 @@ Fatal: There were 2 errors"""
 TREE = """\
 ignoring error for /s2: decrypting blob 42e92916 failed: ciphertext verification failed
 Fatal: There were 2 errors"""
+SHORT_NEW = """\
+Load(<data/7ee759ee8a>, 400094, 0) failed: file is too short
+{"message_type":"error","error":{"message":"ReadFull(<data/7ee759ee8a>): file is too short"},"during":"restore","item":"/f"}
+{"message_type":"exit_error","code":1,"message":"Fatal: There were 4 errors\\n"}"""
+GONE_NEW = """\
+Load(<data/7ee759ee8a>, 400094, 0) failed: open d2/data/7e/7ee7: no such file or directory
+{"message_type":"exit_error","code":1,"message":"Fatal: There were 4 errors\\n"}"""
 INDEX = "Fatal: load <index/129f7b8eca>: invalid data returned"
 NO_SOURCE = "/nx does not exist, skipping\nFatal: all target directories/files do not exist"
 NO_SOURCE_NEW = "/nx does not exist, skipping\nFatal: all source directories/files do not exist"
@@ -78,6 +85,8 @@ def exited(code: int, message: str) -> str:
         (OLD, 1, FLIPPED, Outcome.DAMAGED),
         (OLD, 1, TREE, Outcome.DAMAGED),
         (OLD, 1, INDEX, Outcome.DAMAGED),
+        (MIDDLE, 1, SHORT_NEW, Outcome.DAMAGED),
+        (NEW, 1, GONE_NEW, Outcome.DAMAGED),
         (OLD, 1, NO_SOURCE, Outcome.SOURCE_MISSING),
         (NEW, 1, NO_SOURCE_NEW, Outcome.SOURCE_MISSING),
         (OLD, 130, "signal interrupt received, cleaning up", Outcome.INTERRUPTED),
