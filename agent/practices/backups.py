@@ -42,8 +42,11 @@ def freshness(
     if proof is not None and not proof.passed:
         return look(Verdict.CRITICAL, f"the last drill failed: {'; '.join(proof.faults[:3]) or 'no reason was given'}")
     if backup.rpo_seconds is not None and age > backup.rpo_seconds:
-        what = "the newest restorable point is" if point is not None else "nothing was ever saved: watched for"
-        return look(Verdict.CRITICAL, f"{what} {_hours(age)}, rpo {_hours(backup.rpo_seconds)}")
+        what = f"the newest restorable point is {_hours(age)} old"
+        if point is None:
+            what = f"nothing was ever saved, watched for {_hours(age)}"
+        failed = f"; the last run failed: {last_failed}" if last_failed else ""
+        return look(Verdict.CRITICAL, f"{what}, rpo {_hours(backup.rpo_seconds)}{failed}")
     if last_failed:
         verdict = Verdict.WARNING if backup.rpo_seconds is not None and point is not None else Verdict.CRITICAL
         return look(verdict, f"the last run failed: {last_failed}")

@@ -1,0 +1,71 @@
+"""Backups whose repository does not open: a failing freshness check in clear words, and recovery by itself."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+
+from agent.model.look import Verdict
+from agent.store import backups, looks
+from tests.acceptance.world import World
+
+KEY = "shop/backups/files@here"
+
+
+def test_a_wrong_password_and_a_lock_are_told_as_such_and_forgotten_once_mended(world: World) -> None:
+    """One repository: good and proven, then not opened by its password, then held by somebody else."""
+    (world.host / "data").mkdir()
+    (world.host / "data" / "orders").write_bytes(os.urandom(300_000))
+    repository = {"url": "var/restic", "password": {"secret": "vault"}}
+    world.secret("vault", world.canary)
+    world.configure(repositories={"main": repository})
+    files = {"files": {"paths": [str(world.host / "data")]}, "repository": "main", "every": "2s", "rpo": "8s"}
+    drill = {"every": "day at 05:00", "contains": [str(world.host / "data" / "orders")]}
+    world.policy("shop", backups={"files": {**files, "drill": drill}})
+    daemon = world.run()
+    world.until(lambda: proven(world), "a backup is made and restored")
+    world.until(lambda: summary(world).endswith("proven by a restore"), "and its check says so")
+
+    world.secret("vault", "not the password")
+    world.until(lambda: "wrong password" in summary(world), "the check names the cause")
+    world.until(lambda: world.is_open(KEY), "what is too old becomes an incident")
+    incident = world.incident(KEY)
+    assert incident is not None
+    assert "old, rpo 8 s; the last run failed: Fatal: wrong password or no key found" in incident.why
+    assert "compare the secret" in incident.why
+    world.secret("vault", world.canary)
+    world.until(lambda: world.is_resolved(KEY), "the next backup resolves it")
+
+    with locked(world):
+        world.until(lambda: "repository is already locked" in summary(world), "the check says who is in the way")
+        assert "wait for the other job to end" in summary(world)
+        assert world.check_state(KEY).raw in {Verdict.WARNING, Verdict.CRITICAL}
+    world.until(lambda: summary(world).endswith("proven by a restore"), "it is forgotten")
+    assert daemon.stop() == 0
+
+
+def proven(world: World) -> bool:
+    with world.store.read() as reader:
+        return backups.last_passed_proof(reader, KEY) is not None
+
+
+def summary(world: World) -> str:
+    """What the check of the backup's age says."""
+    with world.store.read() as reader:
+        seen = looks.latest(reader, [KEY]).get(KEY)
+    return seen.summary if seen else ""
+
+
+@contextlib.contextmanager
+def locked(world: World) -> Iterator[None]:
+    """Somebody's restic holds the repository for itself, and takes its time: a thousand bytes in a second."""
+    argv = ["restic", "-r", str(world.state / "restic"), "--no-cache", "check", "--read-data", "--limit-download", "1"]
+    environment = {**os.environ, "RESTIC_PASSWORD_FILE": str(world.folder / "secrets" / "vault")}
+    while True:
+        with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as holder:
+            assert holder.stdout is not None
+            if any(line.startswith(b"load indexes") for line in holder.stdout):  # it has the lock
+                yield
+                holder.send_signal(signal.SIGINT)
+                return
