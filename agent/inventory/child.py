@@ -86,8 +86,11 @@ def answer(source: str, patterns: list[str]) -> dict[str, Any]:
     for pattern in patterns:
         try:
             names = [str(host.name) for host in inventory.get_hosts(pattern)]
-        except (AnsibleError, ValueError) as error:
+        except AnsibleError as error:
             faults[pattern] = str(error)
+            continue
+        except (ValueError, LookupError, TypeError, RecursionError):  # `!`, `[0` and the like: not checked over there
+            faults[pattern] = "is not a host pattern"
             continue
         resolved[pattern] = [name for name in names if name in hosts]
         if len(resolved[pattern]) != len(names):

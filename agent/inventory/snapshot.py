@@ -54,7 +54,9 @@ def of_answer(answer: Mapping[str, Any], patterns: frozenset[str], home: Path) -
     for pattern in sorted(patterns):
         names = tuple(answer["patterns"].get(pattern, ()))
         bad = next((name for name in names if name in refused), None)
-        if pattern in answer["faults"]:
+        if not any(letter.isalnum() or letter == "*" for letter in pattern):
+            problems[pattern] = "is not a host pattern"  # Ansible takes `,` and the like for all hosts
+        elif pattern in answer["faults"]:
             problems[pattern] = _fault(answer["faults"][pattern], known)
         elif bad is not None:
             problems[pattern] = f"means host {bad!r}: {refused[bad]}"

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from agent.closed import ClosedModel
 from agent.policy import faults, source
-from agent.policy.faults import Fault
+from agent.policy.faults import Fault, Given
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,4 +72,4 @@ def validated(cls: type, kind: str, given: object, place: Place) -> tuple[Closed
     try:
         return model.model_validate(shaped), []
     except ValidationError as error:
-        return None, list(faults.of_model(error, model, place.file, place.path))
+        return None, list(faults.of_model(error, model, Given(value=shaped, file=place.file, path=place.path)))

@@ -13,7 +13,7 @@ from agent.closed import ClosedModel
 from agent.model.policy import Problem
 from agent.policy import source, wording
 
-_PARTS = re.compile(r"[a-z]+(-[a-z]+)*\[|^(str|int|bool|tuple|list|dict)$")  # what pydantic adds to a path for a union
+_OF_KEYS = {"extra_forbidden", "missing"}
 _KINDS = {
     "dict_type": "a mapping is expected here",
     "model_type": "a mapping is expected here",
@@ -34,15 +34,24 @@ class Fault:
     at_key: bool = False
 
 
-def of_model(
-    error: ValidationError, model: type[ClosedModel], file: str, path: source.Path, also: Iterable[str] = ()
-) -> Iterator[Fault]:
-    """The errors of a model whose value stands at `path`; `also` are further keys that may stand beside its own."""
-    lines = [(_path_of(line), line) for line in error.errors(include_url=False, include_context=True)]
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """What a model was made of, and where it stands. `also` are further keys that may stand beside the model's own."""
+
+    value: object
+    file: str
+    path: source.Path
+    also: tuple[str, ...] = ()
+
+
+def of_model(error: ValidationError, model: type[ClosedModel], given: Given) -> Iterator[Fault]:
+    """The errors of a model, each at its place."""
+    file, path, also = given.file, given.path, given.also
+    lines = [(_path_of(line, given.value), line) for line in error.errors(include_url=False, include_context=True)]
     misspelt: set[source.Path] = set()  # what is missing only because its name was misspelt: one typo, one error
     for inner, line in lines:
         if line["type"] == "extra_forbidden":
-            known = keys_at(model, inner[:-1]) + (tuple(also) if len(inner) == 1 else ())
+            known = keys_at(model, inner[:-1]) + (also if len(inner) == 1 else ())
             misspelt.add((*inner[:-1], wording.nearest(str(inner[-1]), known)))
             message = unknown_key(str(inner[-1]), known)
             yield Fault(file=file, path=path + inner, message=message, at_key=True)
@@ -57,8 +66,23 @@ def of_model(
             yield Fault(file=file, path=path + inner, message=_told(kind, line["msg"], line.get("ctx"), line["input"]))
 
 
-def _path_of(line: ErrorDetails) -> source.Path:
-    return tuple(part for part in line["loc"] if isinstance(part, int) or not _PARTS.search(part))
+def _path_of(line: ErrorDetails, node: object) -> source.Path:
+    """The part of an error's location that is in the file: pydantic adds names of types, and we shapes of our own."""
+    path: list[str | int] = []
+    *before, last = line["loc"] or ("",)
+    for part in before:
+        if _holds(node, part):
+            node = typing.cast("dict[str | int, object]", node)[part]
+            path.append(part)
+    if line["type"] in _OF_KEYS or last == "[key]" or _holds(node, last):
+        path.append(last)
+    return tuple(path)
+
+
+def _holds(node: object, part: str | int) -> bool:
+    if isinstance(node, dict):
+        return part in node
+    return isinstance(node, list) and isinstance(part, int) and part < len(node)
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from agent.model.look import Unit
 from agent.model.policy import Problem
 from agent.policy import catalogue, faults, limits, source, templates
 from agent.policy.catalogue import Catalogue, Place
-from agent.policy.faults import Fault
+from agent.policy.faults import Fault, Given
 from agent.policy.schema import RESERVED, Header, WindowSpec, name, wrong_with
 from agent.policy.schema_items import BackupSpec, CheckSpec, RemedySpec
 
@@ -131,7 +131,7 @@ def modelled(
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        wrong += faults.of_model(error, model, place.file, place.path, also)
+        wrong += faults.of_model(error, model, Given(value=given, file=place.file, path=place.path, also=tuple(also)))
         return None
 
 

@@ -41,7 +41,19 @@ def test_the_recorded_answer_is_the_one_that_ansible_gives(clock: SystemClock) -
 def test_hosts_variables_and_patterns_are_what_ansible_makes_of_them(tmp_path: Path, clock: SystemClock) -> None:
     (tmp_path / "hosts.yaml").write_text(YAML)
     wanted = frozenset(
-        {"web", "web:!staging", "web:&staging", "all", "*-1", "nowhere", "web:!stagin", "localhost", "web[9]"}
+        {
+            "web",
+            "web:!staging",
+            "web:&staging",
+            "all",
+            "*-1",
+            "nowhere",
+            "web:!stagin",
+            "localhost",
+            "web[9]",
+            "!",
+            "[0",
+        }
     )
     found = Inventory(tmp_path / "hosts.yaml", clock=clock).read(wanted)
     assert found.patterns == {
@@ -51,7 +63,7 @@ def test_hosts_variables_and_patterns_are_what_ansible_makes_of_them(tmp_path: P
         "all": ("here", "web-1", "web-2"),
         "*-1": ("web-1",),
     }
-    assert set(found.problems) == {"nowhere", "web:!stagin", "localhost", "web[9]"}
+    assert set(found.problems) == {"nowhere", "web:!stagin", "localhost", "web[9]", "!", "[0"}
     first, second = found.hosts["web-1"], found.hosts["web-2"]
     assert (first.address, first.groups, found.hosts["here"].connection) == ("192.0.2.1", ("web",), Connection.LOCAL)
     assert set(first.variables) & {"ansible_password", "needs_facts", "groups", "ansible_facts"} == set()

@@ -83,3 +83,10 @@ def test_the_digest_follows_hosts_variables_and_what_patterns_mean() -> None:
         for told in (answer({}), answer({"a": 1}), answer({}, "db"), answer({}) | {"patterns": {"all": []}})
     }
     assert len(digests) == 4
+
+
+@pytest.mark.parametrize("pattern", [",", " ", ":", "~", "["])
+def test_a_slip_of_the_finger_is_not_the_whole_fleet(pattern: str) -> None:
+    """Ansible takes these for all hosts."""
+    told = answer({}) | {"patterns": {pattern: ["web"]}}
+    assert of_answer(told, frozenset({pattern}), HOME).problems == {pattern: "is not a host pattern"}
