@@ -19,12 +19,13 @@ async def through(agent: Agent, rota: Rota) -> None:
     await asyncio.gather(*(rota.look(host, due) for host, due in batches(checks)))
     deadline = Deadline.after(agent.clock, LONGEST_SECONDS)
     while not deadline.is_over():
-        await agent.rounds.start_due()
-        if await agent.executor.poll():
-            agent.rounds.poke()
+        started = await agent.rounds.start_due()
+        settled = await agent.executor.poll()
+        if settled:
+            agent.rounds.poke()  # a drill may be due now that there is something to restore
         await agent.pipeline.take_time(agent.clock.now())
         await _prove(agent, rota)
-        if not agent.executor.running() and not _under_way(agent):
+        if not (started or settled or agent.executor.running() or _under_way(agent)):
             break
         await asyncio.sleep(PAUSE_SECONDS)
     await asyncio.gather(*(rota.look(host, due) for host, due in batches(_backups(agent))))
