@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperGroup, TyperOption
 
 from agent.cli.context import Parts
 from agent.errors import WatchkeeperError
@@ -70,7 +70,37 @@ COMMANDS = (
 )
 
 
-class Front(TyperGroup):
+class _AsTyped(TyperOption):
+    """An option whose value stays what was typed: Typer's conversion would import pydantic for every help."""
+
+    def process_value(self, ctx: Any, value: Any) -> Any:
+        """What was typed, through the option's callback if it has one."""
+        return self.callback(ctx, self, value) if self.callback is not None else value
+
+
+def _as_typed(option: Any) -> TyperOption:
+    return _AsTyped(
+        param_decls=[option.name, *option.opts], type_descriptor=option.type_descriptor, metavar=option.metavar,
+        help=option.help, default=option.default, callback=option.callback, is_flag=option.is_flag,
+        is_eager=option.is_eager, expose_value=option.expose_value,
+    )  # fmt: skip
+
+
+class Words(TyperGroup):
+    """A group of commands whose own options cost nothing."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._help: TyperOption | None = None
+
+    def get_help_option(self, ctx: Any) -> TyperOption | None:
+        """The option --help, the same object every time."""
+        if self._help is None:
+            self._help = _as_typed(super().get_help_option(ctx))
+        return self._help
+
+
+class Front(Words):
     """The words of the command line; the module behind a word is imported when that word is used."""
 
     def list_commands(self, _: Any) -> list[str]:
@@ -103,10 +133,10 @@ class Front(TyperGroup):
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code.value), meaning) for code, meaning in EXIT_CODES])
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
+    def main(self, args: Any = None, prog_name: str | None = None, **kwargs: Any) -> Any:  # type: ignore[override]  # what it adds is passed on
         """Run a command; an error that its reader can act upon is told in two lines."""
         try:
-            return super().main(*args, **kwargs)
+            return super().main(args, prog_name or PROGRAM, **kwargs)
         except WatchkeeperError as error:
             from agent.cli.output import explain
 
@@ -123,7 +153,7 @@ def build(parts_factory: Callable[[Path | None], Parts]) -> Any:
         ctx: typer.Context,
         *,
         config: Annotated[
-            Path | None,
+            str | None,
             typer.Option(
                 metavar="PATH",
                 help="The config file; else $WATCHKEEPER_CONFIG, ./config.yaml, /etc/watchkeeper/config.yaml.",
@@ -133,14 +163,15 @@ def build(parts_factory: Callable[[Path | None], Parts]) -> Any:
             bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
         ] = False,
     ) -> None:
-        ctx.obj = parts_factory(config)
+        ctx.obj = parts_factory(Path(config) if config else None)
 
     command = typer.main.get_command(app)
     command.name = PROGRAM
+    command.params = [_as_typed(option) for option in command.params]
     return command
 
 
-def plain(*, help: str, cls: type[TyperGroup] | None = None, completion: bool = False) -> typer.Typer:  # noqa: A002
+def plain(*, help: str, cls: type[TyperGroup] = Words, completion: bool = False) -> typer.Typer:  # noqa: A002
     """An empty command, or group of commands, in our manner: plain help, no decorated tracebacks."""
     return typer.Typer(
         cls=cls,
