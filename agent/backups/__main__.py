@@ -26,6 +26,7 @@ from agent.backups import (
 from agent.clock import NANOSECONDS, Clock, Deadline, SystemClock
 from agent.errors import WatchkeeperError
 from agent.registry import named, scan
+from agent.transports.shim import MARK
 
 _REPORT_NS = NANOSECONDS // 2  # people look at it; twice a second is as fast as they read
 
@@ -51,10 +52,10 @@ def main(arguments: list[str]) -> int:
 
 def _do(job: Job, run_dir: Path) -> Result:
     clock = SystemClock()
-    password_file = os.environ.get("RESTIC_PASSWORD_FILE")
+    handed_down = {PASSWORD_FILE: os.environ.get("RESTIC_PASSWORD_FILE"), MARK: os.environ.get("WATCHKEEPER_RUN")}
     setting = Setting(
         deadline=Deadline.after(clock, job.timeout_seconds),
-        environment={PASSWORD_FILE: password_file} if password_file else {},
+        environment={name: value for name, value in handed_down.items() if value},
         report=_Reporter(run_dir / PROGRESS, clock).report,
     )
     try:

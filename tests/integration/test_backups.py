@@ -3,20 +3,25 @@
 import dataclasses
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
-from agent.backups import BackupResult, Kind, Outcome
+from agent.backups import JOB, PASSWORD_FILE, BackupResult, Kind, Outcome, dump
 from agent.backups.files import Files
 from agent.backups.restic.command import Restic, parse_version
+from agent.clock import SystemClock
 from agent.errors import InputError, ToolError
+from agent.transports import child
 from tests.canary import search_canary
 from tests.quick_key import cheapen
-from tests.vault import Vault
+from tests.vault import TOP, Vault
 
 AS_ROOT = os.geteuid() == 0
 
@@ -186,6 +191,31 @@ def test_restic_killed_in_mid_backup_is_an_interruption_and_the_next_run_works(r
     again = ready.backup("01B")
     assert (again.outcome, again.faults) == (Outcome.OK, ())
     assert ready.drill("01C", manifest=again.manifest).passed
+
+
+def test_a_backup_whose_shim_is_lost_is_found_and_ended_with_its_restic(ready: Vault) -> None:
+    (ready.source / "big").write_bytes(os.urandom(30_000_000))
+    job, clock = ready.job(Kind.BACKUP, "01A"), SystemClock()
+    run_dir = ready.run_dir(job)
+    run_dir.mkdir(parents=True, mode=0o700)
+    (run_dir / JOB).write_text(dump(job))
+    packet = child.Packet(
+        argv=(sys.executable, "-m", "agent.backups", str(run_dir)),
+        cwd=str(TOP),
+        env={"PATH": os.environ["PATH"]},
+        timeout_seconds=60.0,
+        secret_files={PASSWORD_FILE: ready.secret.encode()},
+    )
+    shim = child.launch(run_dir, packet, clock)
+    while not list((ready.repository / "locks").iterdir()):
+        assert isinstance(child.peek(run_dir, shim, clock), child.Running)
+    family = psutil.Process(shim.pid).children(recursive=True)
+    (restic,) = [one for one in family if one.name() == "restic"]
+    restic.suspend()
+    os.kill(shim.pid, signal.SIGKILL)
+    assert child.sweep(run_dir) >= 1
+    assert psutil.wait_procs(family, timeout=10)[1] == []
+    assert ready.backup("01B").outcome is Outcome.OK
 
 
 def test_a_repository_that_vanished_is_not_founded_anew(broken: Vault) -> None:

@@ -18,6 +18,7 @@ MAY_READ = {
     "WATCHKEEPER_CONFIG",  # which configuration, as --config
     "NOTIFY_SOCKET",  # where systemd hears that we are ready: sd_notify(3)
     "WATCHDOG_USEC",  # how often systemd wants to hear from us: sd_watchdog_enabled(3)
+    "WATCHKEEPER_RUN",  # the shim's mark, handed down to restic: by it a lost shim's children are found
     "RESTIC_PASSWORD_FILE",  # where the shim laid the repository's password, for restic to read
     "CREDENTIALS_DIRECTORY",  # where systemd laid the secrets: systemd.exec(5)
 }
