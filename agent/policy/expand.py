@@ -54,7 +54,7 @@ def expand(scene: Scene, windows: Mapping[str, WindowSpec], config_file: str) ->
         backups += expand_backups.backups(scene, document, wrong)
         spans += expand_actions.windows(scene, document, wrong)
     wrong += _circles(scene, checks)
-    checks += [check for backup in backups if (check := expand_backups.freshness(backup)) is not None]
+    checks += [expand_backups.freshness(backup) for backup in backups]
     touched = itertools.chain((c.host for c in checks), (r.host for r in remedies), (b.host for b in backups))
     reach = _reach(scene, checks, {host for host in touched if host is not None})
     by_key = {check.key: check for check in (*reach, *checks)}

@@ -113,10 +113,8 @@ def _backup_on(
         yield dataclasses.replace(plan, key=key_of(plan.item, name), host=name, options=options)
 
 
-def freshness(backup: Backup) -> Check | None:
-    """The check that watches over the age of a backup, when it has an rpo."""
-    if backup.rpo_seconds is None:
-        return None
+def freshness(backup: Backup) -> Check:
+    """The check that watches over a backup: its age where it has an rpo, its failures and its drills always."""
     return Check(
         key=backup.key,
         item=backup.item,

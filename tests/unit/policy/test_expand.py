@@ -207,9 +207,9 @@ def test_a_backup_with_an_rpo_has_a_check_of_its_age(config: Path) -> None:
     assert age.rules.fail_after == Threshold(count=1)
 
 
-def test_a_backup_without_an_rpo_has_none(config: Path) -> None:
+def test_a_backup_without_an_rpo_is_watched_too_for_its_failures(config: Path) -> None:
     found = expanded(config, "backups: {etc: {files: {paths: [/etc]}, hosts: local, every: 6h}}\n")
-    assert dict(found.checks) == {}
+    assert list(found.checks) == ["shop/backups/etc@local"]
 
 
 def test_incidents_are_filed_from_critical_unless_told_otherwise(config: Path) -> None:
