@@ -58,6 +58,7 @@ async def start(agent: Agent, rota: Rota) -> None:
     """Take up where the last process ended: what was soft is forgotten, what ran is adopted, what was asked is asked."""
     await agent.workers.write(_note, agent, "started", "the agent was started")
     await agent.workers.write(agent.saves.watch_from_now)
+    await agent.workers.look(agent.saves.sweep)
     for key in tuple(agent.book.states()):
         await agent.pipeline.follow(key, Gap(at_us=agent.clock.now(), from_us=0))
     await agent.executor.adopt()

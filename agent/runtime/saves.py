@@ -8,6 +8,7 @@ from typing import Any
 
 from agent import backups as engines
 from agent.backups import BackupResult, DrillResult, Job, Kind, Outcome
+from agent.backups.restic import sandbox
 from agent.clock import NANOSECONDS, Clock
 from agent.closed import as_plain
 from agent.errors import AgentError, InputError
@@ -26,6 +27,7 @@ from agent.store.tx import Tx
 from agent.transports.child import Ended, Packet
 
 _KINDS = {ExecutionKind.BACKUP: Kind.BACKUP, ExecutionKind.DRILL: Kind.DRILL, ExecutionKind.RESTORE: Kind.RESTORE}
+ENDING_SECONDS = 30.0  # for the engine to notice that its own time is up and to leave no lock behind
 _SAVED = frozenset({Outcome.OK, Outcome.PARTIAL})
 
 
@@ -65,6 +67,10 @@ class Saves:
             )  # fmt: skip
         return execution
 
+    def sweep(self) -> None:
+        """Remove the sandboxes of drills that died."""
+        sandbox.sweep(self.book.policies.config.state)
+
     def watch_from_now(self) -> None:
         """Note since when each backup is watched: its rpo counts from then until the first one is there."""
         with self.store.write() as tx:
@@ -85,7 +91,7 @@ class Saves:
             argv=(sys.executable, "-I", "-m", "agent.backups", str(run_dir)),
             cwd="/",
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"},
-            timeout_seconds=backup.timeout_seconds,
+            timeout_seconds=backup.timeout_seconds + ENDING_SECONDS,
             secret_files={engines.PASSWORD_FILE: self.secrets.get(backup.repository.password_secret).encode()},
         )
 
