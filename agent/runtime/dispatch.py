@@ -21,6 +21,7 @@ from agent.store.tx import Tx
 
 logger = logging.getLogger(__name__)
 DELIVERY_SECONDS = 20.0
+ROUND_SECONDS = 10.0  # after which no further delivery is begun
 FIRST_RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 900.0
 GIVE_UP_SECONDS = 86400.0
@@ -62,6 +63,11 @@ class Dispatcher:
         return sum(counts)
 
     async def _to_sink(self, name: str, messages: list[Message]) -> int:
+        """Deliver in order; a sink that is in trouble or slow gets its next message in the next round.
+
+        A round must end in time, or the heartbeat takes a mute sink for an agent that hangs.
+        """
+        patience = Deadline.after(self._clock, ROUND_SECONDS)
         spec = next((sink for sink in self._book.policies.config.sinks if sink.name == name), None)
         done = 0
         for message in messages:
@@ -70,6 +76,8 @@ class Dispatcher:
                 answer = await self._deliver(spec, message)
             await self._workers.write(self._settle, message, answer)
             done += answer.outcome is Delivery.DELIVERED
+            if answer.outcome is Delivery.RETRY or patience.is_over():
+                break
         return done
 
     async def _deliver(self, spec: SinkSpec, message: Message) -> Delivered:

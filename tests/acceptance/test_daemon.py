@@ -36,11 +36,11 @@ def systemd() -> Iterator[socket.socket]:
 
 def address(listening: socket.socket) -> str:
     """How NOTIFY_SOCKET names it."""
-    return "@" + listening.getsockname()[1:].decode()
+    return "@" + str(listening.getsockname()[1:], "ascii")
 
 
 def heard(listening: socket.socket) -> str:
-    return listening.recv(100).decode()
+    return str(listening.recv(100), "ascii")
 
 
 def test_a_daemon_owns_its_folder_finishes_its_look_on_sigterm_and_tells_systemd_so(

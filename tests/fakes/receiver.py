@@ -35,8 +35,8 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
-    """Listen in a thread until the end of the block."""
+def receiving(context: ssl.SSLContext | None = None, *, port: int = 0) -> Iterator[Receiver]:
+    """Listen in a thread until the end of the block; on a free port unless it is told which."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -61,7 +61,7 @@ def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
         def handle_error(self, request: object, client_address: object) -> None:
             pass  # a client that left, or did not trust us, is what some tests are about
 
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", port), Handler) as server:
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)
         receiver.port = server.server_address[1]
