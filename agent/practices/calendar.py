@@ -48,7 +48,7 @@ def _next_hour(rule: At, after_us: int) -> int:
 def _next_at(rule: At, hour: int, after_us: int) -> int | None:
     zone = ZoneInfo(rule.zone)
     local = datetime.fromtimestamp(after_us / MICROSECONDS, zone)
-    day = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    day = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None, fold=0)
     for _ in range(_SEARCH_DAYS):
         if _falls_on(rule, day):
             moment = _micros(_existing(day.replace(hour=hour, minute=rule.minute), zone))
