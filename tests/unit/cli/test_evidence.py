@@ -1,0 +1,77 @@
+"""The one sentence of `check why`: why a state is so, and why there is an incident or none."""
+
+import dataclasses
+
+import pytest
+
+from agent.cli import evidence, facts
+from agent.model.cadence import Every
+from agent.model.check import Check, Rules, RunFrom, Threshold
+from agent.model.look import Verdict
+from agent.model.state import CheckState, Instance, Mark
+from agent.store.looks import LatestLook
+
+KEY = "shop/checks/web@web1"
+SECOND = 1_000_000
+NOW = 1_000 * SECOND
+RULES = Rules(key=KEY, fail_after=Threshold(count=3), recover_after=2)
+CHECK = Check(
+    key=KEY, item="shop/checks/web", service="shop", host="web1", kind="http", options=None, run_from=RunFrom.AGENT,
+    every=(Every(seconds=30),), timeout_seconds=10, retry_every_seconds=10, rules=RULES,
+)  # fmt: skip
+
+
+def state(raw: Verdict, hard: Verdict = Verdict.OK, **more: object) -> CheckState:
+    given = CheckState(key=KEY, instances={"": Instance(raw=raw, hard=hard, crit_run=2, calm_run=1)})
+    return dataclasses.replace(given, **more)  # type: ignore[arg-type]  # fields by name
+
+
+def seen(verdict: Verdict, seconds_ago: int = 1) -> LatestLook:
+    at_us = NOW - seconds_ago * SECOND
+    return LatestLook(key=KEY, at_us=at_us, begun_us=at_us, verdict=verdict, summary="as seen")
+
+
+OK, CRITICAL, UNKNOWN, WARNING = Verdict.OK, Verdict.CRITICAL, Verdict.UNKNOWN, Verdict.WARNING
+
+
+@pytest.mark.parametrize(
+    ("before", "look", "word", "told"),
+    [
+        (CheckState(key=KEY), None, "pending", "nothing is known"),
+        (state(OK), seen(OK), "ok", "within every bound"),
+        (state(OK), seen(OK, 200), "stale", "is the agent running?"),
+        (state(UNKNOWN), seen(UNKNOWN), "unknown", "neither counts nor resets"),
+        (state(CRITICAL), seen(CRITICAL), "critical", "not long enough: hard after 3"),
+        (state(OK, CRITICAL), seen(OK), "ok", "2 in a row end the hard critical"),
+        (state(CRITICAL, CRITICAL), seen(CRITICAL), "critical", "its incident is open"),
+        (state(CRITICAL, CRITICAL, parents=("p@web1",)), seen(CRITICAL), "suppressed", "suppressed by p@web1"),
+    ],
+)
+def test_every_state_has_its_reason(before: CheckState, look: LatestLook | None, word: str, told: str) -> None:
+    present = facts.check(CHECK, before, look, NOW)
+    assert present["state"] == word
+    assert told in evidence.because(CHECK, before, present, before.hard is CRITICAL)
+
+
+@pytest.mark.parametrize(
+    ("rules", "more", "hard", "told"),
+    [
+        ({"incident_from": None}, {}, CRITICAL, "incident none"),
+        ({}, {"silenced": "shop/windows/night"}, CRITICAL, "shop/windows/night silences it"),
+        ({}, {}, WARNING, "incidents are filed from critical on"),
+        ({}, {"mark": Mark(open=False, severity=CRITICAL, episode=1, opened_us=1, overridden=True)}, CRITICAL, "a person resolved"),
+    ],
+)  # fmt: skip
+def test_why_there_is_no_incident(rules: dict[str, object], more: dict[str, object], hard: Verdict, told: str) -> None:
+    check = dataclasses.replace(CHECK, rules=dataclasses.replace(RULES, **rules))  # type: ignore[arg-type]  # by name
+    before = state(hard, hard, **more)
+    present = facts.check(check, before, seen(hard), NOW)
+    assert told in evidence.because(check, before, present, has_incident=False)
+
+
+def test_counters_are_told_in_words() -> None:
+    soft = state(CRITICAL).instances[""]
+    back = state(OK, CRITICAL).instances[""]
+    assert facts.counting(soft, CHECK) == "soft: 2 of 3 before it is hard"
+    assert facts.counting(back, CHECK) == "recovering: 1 of 2"
+    assert facts.counting(state(OK).instances[""], CHECK) == ""
