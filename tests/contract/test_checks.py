@@ -27,19 +27,22 @@ PROBES: Mapping[str, Any] = scan(agent.checks, FAMILY)
 EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
     {
         "command": [{"command": "echo 'it is' 42; exit 1"}],
+        "cpu": [{}],
         "disk": [{"path": "/"}, {"match": "all", "ignore": "tmpfs"}, {"match": ["^/$"]}],
         "http": [{"url": "https://www.example.org/health", "expect": {"status": ["200"], "json": {"db": "up"}}}],
         "load": [{}],
         "memory": [{}],
         "nagios": [{"command": "echo 'OK | load=0.5;;;0'"}],
         "process": [{"name": "sh"}, {"pattern": "^nginx: (master|worker)", "user": "root"}],
+        "swap": [{}],
         "systemd": [{"unit": "nginx.service"}, {"unit": "getty@tty1"}],
         "tcp": [{"port": "25", "expect": "^220 "}],
+        "uptime": [{}],
     }
 )
 SHELLS = (("dash",), ("busybox", "sh"))
 TAKES_SHELL = {"command", "nagios"}  # their option *is* a shell command, and the operator's own
-WORDS = ("MemTotal: 8 kB\n", "MemAvailable: 2 kB\n", "found 1 0.5 4096\n", "found 1 1.. 2\n", "ActiveState=", "|", "=", "'",
+WORDS = ("cpu  1 2 3 4\n", "cpu  9 9 9 9\n", "SwapTotal: 1 kB\n", "SwapFree: 9 kB\n", "MemTotal: 8 kB\n", "MemAvailable: 2 kB\n", "found 1 0.5 4096\n", "found 1 1.. 2\n", "ActiveState=", "|", "=", "'",
          "LoadState=loaded\n", "0.1 . 9 1/2 3\n4\n", "/dev/sda ext4 4 1 -3 1% /\n", "\x1b[31m", "\u202e", "\x1e stderr \x1e\n",
          "\n", "::", ";", "9" * 400, "1e999", "\x00", "-", "5%", "a=1KB;")  # fmt: skip
 

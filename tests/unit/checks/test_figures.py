@@ -1,0 +1,69 @@
+"""What the probes of a machine's own figures (cpu, swap, uptime) make of what the kernel printed."""
+
+import pytest
+
+from agent.checks.cpu import Cpu, CpuOptions
+from agent.checks.swap import Swap, SwapOptions
+from agent.checks.uptime import Uptime, UptimeOptions
+from agent.model.look import Section, Verdict
+
+BOOT = "d53c1a1a-5a4c-4b8e-9f5e-6a3f1c1f2b3d"
+
+
+def printed(text: str, exit_code: int = 0) -> Section:
+    return Section(text=text, exit_code=exit_code)
+
+
+@pytest.mark.parametrize(
+    ("sooner", "later", "shares"),
+    [
+        ("100 0 100 800 0 0 0 0 0 0", "110 0 110 880 0 0 0 0 0 0", (0.2, 0.0, 0.0)),
+        ("0 0 0 0 0 0 0 0 0 0", "10 10 10 40 20 2 3 5 10 0", (0.4, 0.2, 0.05)),  # guests count in user already
+        ("5 5 5 5 90 0 0 0 0 0", "5 5 5 15 80 0 0 0 0 0", (0.0, 0.0, 0.0)),  # iowait went back
+        ("1 1 1 1", "2 2 2 2", (0.75, 0.0, 0.0)),  # a kernel older than iowait
+        ("0 0 0 7 0 0 0 0", "9 0 0 7 0 0 0 0", (1.0, 0.0, 0.0)),
+    ],
+)
+def test_processors_are_as_busy_as_their_counters_gained(
+    sooner: str, later: str, shares: tuple[float, float, float]
+) -> None:
+    look = Cpu.read(printed(f"cpu  {sooner}\ncpu  {later}\n"), CpuOptions())
+    assert look.verdict is Verdict.OK
+    assert tuple(look.metrics.values()) == pytest.approx(shares)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "sh: /proc/stat: not found",
+        "cpu  1 2 3 4\n",
+        "cpu  1 2 3 4\ncpu  1 2 3 4\n",
+        "cpu  1 2 3 4\ncpu  2 2 3 4 5\n",
+    ],
+)
+def test_without_two_readings_that_differ_nobody_knows_how_busy(text: str) -> None:
+    assert Cpu.read(printed(text), CpuOptions()).verdict is Verdict.UNKNOWN
+
+
+def test_swap_is_used_as_the_table_says_and_not_at_all_where_there_is_none() -> None:
+    half = Swap.read(printed("SwapCached: 0 kB\nSwapTotal:  2000 kB\nSwapFree:  1000 kB\n"), SwapOptions())
+    assert half.metrics == {"used": 0.5, "free": 1_024_000}
+    none = Swap.read(printed("SwapTotal: 0 kB\nSwapFree: 0 kB\n"), SwapOptions())
+    assert (none.verdict, none.summary, none.metrics["used"]) == (Verdict.OK, "this machine has no swap", 0.0)
+    assert Swap.read(printed("SwapTotal: 5 kB\n"), SwapOptions()).verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(59.5, "up for 0 min 59 s"), (3599.0, "up for 59 min 59 s"), (7260.0, "up for 2 h 1 min"), (90000.0, "up for 1 d 1 h")],
+)  # fmt: skip
+def test_the_time_since_the_start_is_told_with_the_id_of_this_boot(seconds: float, words: str) -> None:
+    look = Uptime.read(printed(f"{seconds:.2f} 12.00\n{BOOT}\n"), UptimeOptions())
+    assert (look.verdict, look.summary) == (Verdict.OK, words)
+    assert look.metrics == {"uptime": seconds, "booted": BOOT}
+
+
+@pytest.mark.parametrize("text", ["", "1.00 2.00\n", f"x 2.00\n{BOOT}\n", "1.00 2.00\nnot-an-id\n"])
+def test_without_both_files_nobody_knows_since_when(text: str) -> None:
+    assert Uptime.read(printed(text), UptimeOptions()).verdict is Verdict.UNKNOWN
