@@ -3,11 +3,14 @@
 `HostCheck` prints a POSIX-sh script and reads what it printed; `LocalCheck` looks in a thread, at this machine;
 `AgentCheck` is a coroutine over the network. One class may offer two. A sick host is a verdict; a broken check is
 an exception (which becomes `unknown`).
+
+A probe that compares with its last look leaves a `memory` in it. An AgentCheck finds it in the next target; the other
+shapes set RECALLS and get it as one more argument of `script`, `read` and `look`.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from agent.clock import Deadline
 from agent.closed import ClosedModel
@@ -21,10 +24,15 @@ Class = TypeVar("Class", bound=type)
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """Whom an agent's look is about: the host's name and address, both None with `hosts: none`."""
+    """Whom an agent's look is about: the host's name and address, both None with `hosts: none`.
+
+    `variables` are the host's own of the inventory, `memory` is what the last look at the same thing left.
+    """
 
     host: str | None
     address: str | None
+    variables: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    memory: Any = dataclasses.field(default=None, compare=False, repr=False)
 
 
 class Probe(Protocol):
@@ -68,6 +76,11 @@ class AgentCheck(Probe, Protocol):
     @staticmethod
     async def reach(target: Target, options: ClosedModel, deadline: Deadline, /) -> Look:
         """Look now; a refused port is a verdict, a broken check an exception; over by the deadline."""
+
+
+def recalls(probe: type) -> bool:
+    """Whether the functions of a probe class take the memory of its last look as one more argument."""
+    return bool(getattr(probe, "RECALLS", False))
 
 
 Shape = Literal["script", "look", "reach"]

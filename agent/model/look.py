@@ -4,6 +4,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 
 class Verdict(enum.StrEnum):
@@ -45,7 +46,8 @@ class Look:
 
     `metrics` maps a name to a float in the unit that the probe declares (or that `units` names, for probes
     with open metrics), or to a text. A probe with instances (disks, interfaces) leaves `metrics` empty and
-    gives one inner look per instance.
+    gives one inner look per instance. `memory` is for the next look at the same thing, and neither stored nor shown; None
+    leaves what an earlier look left.
     """
 
     verdict: Verdict
@@ -54,6 +56,7 @@ class Look:
     units: Mapping[str, Unit] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
     instances: Mapping[str, "Look"] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
     evidence: str = ""
+    memory: Any = dataclasses.field(default=None, compare=False, repr=False)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,12 +5,13 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from agent.checks import Target, offers
+from agent.checks import Target, offers, recalls
 from agent.clock import MICROSECONDS, NANOSECONDS, Clock, Deadline
 from agent.errors import HostKeyError, TransportError
 from agent.model.check import Check, RunFrom, reach_key
 from agent.model.host import Connection, Host
 from agent.model.look import Look, Result, Section, Unit, Verdict
+from agent.runtime.memories import Memories
 from agent.runtime.workers import Workers, guard
 from agent.transports import local
 
@@ -44,6 +45,7 @@ class Looker:
         self._workers = workers
         self._clock = clock
         self._inner = inner
+        self._memories = Memories()
 
     async def look(self, host: Host | None, checks: Sequence[Check]) -> list[Result]:
         """Everything that is due: what the agent sees itself, and the host's scripts in one round trip."""
@@ -74,23 +76,32 @@ class Looker:
             return await self._workers.look(self._inner[check.kind], check)
         probe = self._probes[check.kind]
         if check.run_from is RunFrom.AGENT and offers(probe, "reach"):
-            target = Target(host=host.name if host else None, address=host.address if host else None)
             deadline = Deadline.after(self._clock, check.timeout_seconds)
-            found: Look = await probe.reach(target, check.options, deadline)
+            found: Look = await probe.reach(self._target(host, check), check.options, deadline)
             return found
         if offers(probe, "look"):
-            seen: Look = await self._workers.look(probe.look, check.options)
+            seen: Look = await self._workers.look(probe.look, check.options, *self._recalled(check))
             return seen
         return await self._workers.look(self._locally, probe, check)
 
+    def _target(self, host: Host | None, check: Check) -> Target:
+        memory = self._memories.recall(check)
+        if host is None:
+            return Target(host=None, address=None, memory=memory)
+        return Target(host=host.name, address=host.address, variables=host.variables, memory=memory)
+
+    def _recalled(self, check: Check) -> tuple[Any, ...]:
+        return (self._memories.recall(check),) if recalls(self._probes[check.kind]) else ()
+
     def _locally(self, probe: Any, check: Check) -> Look:
         deadline = Deadline.after(self._clock, check.timeout_seconds + GRACE_SECONDS / 2)
-        sections = local.run_batch([(probe.script(check.options), check.timeout_seconds)], deadline)
-        return _read(probe, sections[0], check)
+        [section] = local.run_batch([(self._script(check), check.timeout_seconds)], deadline)
+        found: Look = probe.read(section, check.options, *self._recalled(check))
+        return found
 
     async def _over_ssh(self, host: Host, checks: Sequence[Check]) -> list[Result]:
         begun_us, begun_ns = self._clock.now(), self._clock.boottime()
-        scripts = [(self._probes[one.kind].script(one.options), one.timeout_seconds) for one in checks]
+        scripts = [(self._script(one), one.timeout_seconds) for one in checks]
         limit = CONNECT_SECONDS + sum(one.timeout_seconds for one in checks)
         try:
             sections = await self._workers.look(
@@ -107,13 +118,21 @@ class Looker:
             results.append(self._result(check, found, begun_us, begun_ns))
         return results
 
+    def _script(self, check: Check) -> str:
+        script: str = self._probes[check.kind].script(check.options, *self._recalled(check))
+        return script
+
     async def _reading(self, check: Check, section: Section) -> Look:
-        return _read(self._probes[check.kind], section, check)
+        found: Look = self._probes[check.kind].read(section, check.options, *self._recalled(check))
+        return found
 
     def _reached(self, host: Host, look: Look, begun_us: int, begun_ns: int) -> Result:
         return self._stamped(reach_key(host.name), look, begun_us, begun_ns)
 
     def _result(self, check: Check, look: Look, begun_us: int, begun_ns: int) -> Result:
+        if look.memory is not None:
+            self._memories.keep(check, look.memory)
+            look = dataclasses.replace(look, memory=None)
         return self._stamped(check.key, look, begun_us, begun_ns)
 
     def _stamped(self, key: str, look: Look, begun_us: int, begun_ns: int) -> Result:
@@ -121,11 +140,6 @@ class Looker:
         if "time" not in look.metrics:
             look = dataclasses.replace(look, metrics={**look.metrics, "time": round(took, 6)})
         return Result(key=key, begun_us=begun_us, ended_us=begun_us + int(took * MICROSECONDS), look=look)
-
-
-def _read(probe: Any, section: Section, check: Check) -> Look:
-    found: Look = probe.read(section, check.options)
-    return found
 
 
 def _unreachable(error: TransportError) -> Look:
