@@ -30,6 +30,7 @@ EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
         "cpu": [{}],
         "disk": [{"path": "/"}, {"match": "all", "ignore": "tmpfs"}, {"match": ["^/$"]}],
         "http": [{"url": "https://www.example.org/health", "expect": {"status": ["200"], "json": {"db": "up"}}}],
+        "inodes": [{"path": "/"}, {"match": "all", "ignore": ["tmpfs"]}],
         "load": [{}],
         "memory": [{}],
         "nagios": [{"command": "echo 'OK | load=0.5;;;0'"}],

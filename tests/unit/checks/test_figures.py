@@ -1,8 +1,9 @@
-"""What the probes of a machine's own figures (cpu, swap, uptime) make of what the kernel printed."""
+"""What the probes of a machine's own figures (cpu, swap, uptime, inodes) make of what the kernel printed."""
 
 import pytest
 
 from agent.checks.cpu import Cpu, CpuOptions
+from agent.checks.inodes import Inodes, InodesOptions
 from agent.checks.swap import Swap, SwapOptions
 from agent.checks.uptime import Uptime, UptimeOptions
 from agent.model.look import Section, Verdict
@@ -67,3 +68,27 @@ def test_the_time_since_the_start_is_told_with_the_id_of_this_boot(seconds: floa
 @pytest.mark.parametrize("text", ["", "1.00 2.00\n", f"x 2.00\n{BOOT}\n", "1.00 2.00\nnot-an-id\n"])
 def test_without_both_files_nobody_knows_since_when(text: str) -> None:
     assert Uptime.read(printed(text), UptimeOptions()).verdict is Verdict.UNKNOWN
+
+
+DF = """\
+Filesystem     Type   Inodes  IUsed    IFree IUse% Mounted on
+/dev/vda       ext4 16777216 455361 16321855    3% /
+/dev/vdb       ext4     1000   1000        0  100% /srv/mail
+/dev/vdc       btrfs       0      0        0     - /data
+//server/share cifs        -      -        -     - /mnt/my share
+"""
+
+
+def test_inodes_are_counted_where_there_is_a_fixed_number_of_them() -> None:
+    look = Inodes.read(printed(DF), InodesOptions(match=("all",)))
+    assert {name: one.summary for name, one in look.instances.items()} == {
+        "/": "/: 3% used, 16,321,855 inodes free",
+        "/srv/mail": "/srv/mail: 100% used, 0 inodes free",
+    }
+    assert (look.verdict, look.summary) == (Verdict.CRITICAL, "/srv/mail: 100% used, 0 inodes free")
+
+
+def test_a_path_on_a_file_system_without_that_limit_is_fine() -> None:
+    line = "\n".join([DF.splitlines()[0], DF.splitlines()[3]])
+    look = Inodes.read(printed(line), InodesOptions(path="/data/x"))
+    assert (look.verdict, look.instances["/data/x"].metrics) == (Verdict.OK, {"used": 0.0})
