@@ -1,55 +1,19 @@
 """The command line as people and programs use it: the installed program, a real store, what it prints and ends with."""
 
-import contextlib
-import io
 import json
 import signal
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from agent import cli
-from agent.app import Builder
+from agent.model.execution import ExecutionState
+from tests.acceptance.shell import WATCHKEEPER, Shell
 from tests.acceptance.world import World
 
-WATCHKEEPER = Path(sys.executable).with_name("watchkeeper")
 KEY = "shop/checks/door@here"
-
-
-class Shell:
-    """Types commands: `runs` starts the installed program, `types` calls the same code without paying for a process."""
-
-    def __init__(self, *before: str, folder: Path) -> None:
-        self._before = before
-        self._folder = folder
-
-    def runs(self, *words: str, code: int = 0) -> str:
-        """The program's stdout and stderr; it must end with that code, and never with a traceback."""
-        done = subprocess.run(
-            [str(WATCHKEEPER), *self._before, *words],
-            cwd=self._folder, capture_output=True, text=True, check=False, timeout=90, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        told = done.stdout + done.stderr
-        assert done.returncode == code, f"{words} ended with {done.returncode}:\n{told}"
-        assert "Traceback" not in told
-        return told
-
-    def types(self, *words: str, code: int = 0) -> str:
-        """What the command prints; it must end with that code."""
-        told = io.StringIO()
-        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told), pytest.raises(SystemExit) as left:
-            cli.build(Builder)([*self._before, *words])
-        assert left.value.code == code, f"{words} ended with {left.value.code}:\n{told.getvalue()}"
-        return told.getvalue()
-
-    def reads(self, *words: str, code: int = 0) -> Any:
-        """The command's JSON document."""
-        return json.loads(self.types(*words, "--json", code=code))
 
 
 @pytest.fixture
@@ -125,6 +89,26 @@ def test_a_manual_play_passes_the_gates_and_is_followed(world: World, shell: She
     assert shell.reads("kill-switch", "show")["state"] == "off"
     world.write("playbooks/fail.yml", "- hosts: all\n  gather_facts: false\n  tasks: [{fail: {msg: as told}}]\n")
     shell.types("playbook", "run", "fail.yml", "--hosts", "here", "--reason", "x", code=1)
+
+
+def test_a_person_who_stops_watching_a_play_does_not_stop_the_play(world: World, shell: Shell) -> None:
+    shell.runs("run", "--once", code=1)
+    wait = f"- hosts: all\n  gather_facts: false\n  tasks: [{{wait_for: {{path: {world.host}/go, timeout: 60, sleep: 1}}}}]\n"
+    world.write("playbooks/wait.yml", wait)
+    said = world.folder / "play"
+    command = ("playbook", "run", "wait.yml", "--hosts", "here", "--reason", "patience")
+    with said.open("wb") as stream:
+        person = subprocess.Popen(
+            [str(WATCHKEEPER), "--config", str(world.config), *command], stdout=stream, stderr=stream
+        )
+    world.until(lambda: "TASK [wait_for]" in said.read_text(), "the play waits")
+    person.send_signal(signal.SIGINT)
+    assert person.wait(20) == 130
+    assert "goes on by itself" in said.read_text()
+    assert "RUN0000001" in shell.types("status")
+    (world.host / "go").touch()
+    shell.runs("run", "--once", code=1)
+    assert [one.state for one in world.executions()] == [ExecutionState.SUCCEEDED]
 
 
 def test_a_backup_is_made_proven_listed_and_restored_by_hand(world: World, shell: Shell) -> None:
