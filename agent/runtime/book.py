@@ -1,5 +1,6 @@
 """The book: the standing order in force, and every check's state in memory, kept true to the store."""
 
+import graphlib
 from collections.abc import Mapping
 
 from agent.errors import WatchkeeperError
@@ -20,6 +21,7 @@ class Book:
         self._states: dict[str, CheckState] = {}
         self._revisions: dict[str, int] = {}
         self._children: Mapping[str, tuple[str, ...]] = {}
+        self._ranks: Mapping[str, int] = {}
         self._restless: set[str] = set()
         self._askers: dict[str, frozenset[str]] = {}
         self._head = 0
@@ -45,12 +47,18 @@ class Book:
             for parent in check.rules.needs:
                 children.setdefault(parent, []).append(check.key)
         self._children = {parent: tuple(keys) for parent, keys in children.items()}
+        needs = {check.key: check.rules.needs for check in policies.checks.values()}
+        self._ranks = {key: rank for rank, key in enumerate(graphlib.TopologicalSorter(needs).static_order())}
         self._policies = policies
         self.generation = generation
 
     def children(self, key: str) -> tuple[str, ...]:
         """The checks that need this one."""
         return self._children.get(key, ())
+
+    def rank(self, key: str) -> int:
+        """A place in the order in which every parent comes before its children."""
+        return self._ranks.get(key, 0)
 
     def rules(self, key: str) -> Rules | None:
         """The rules of a check in force, None when it is not (any more)."""

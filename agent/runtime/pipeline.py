@@ -36,7 +36,7 @@ class Pipeline:
         results = await self._looker.look(host, [check for check in checks if not self._is_out_of_reach(check)])
         if host is not None and self._casts_doubt_on(host, results):
             results = [*await self._looker.look(host, [self._book.policies.checks[reach_key(host.name)]]), *results]
-        for result in sorted(results, key=lambda result: not result.key.startswith("agent/checks/reach@")):
+        for result in sorted(results, key=lambda result: self._book.rank(result.key)):  # parents before children
             await self.see(result)
         return results
 

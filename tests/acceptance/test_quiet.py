@@ -20,11 +20,11 @@ def test_silenced_unasked_for_warning_and_unknown_are_shown_and_file_nothing(wor
     world.policy(
         "shop",
         checks={
+            "child": {"command": "false", "needs": ["checks/none"]},  # looked at in the same round trip, and first
             "none": {"command": "false", "incident": "none"},
             "warning": {"command": "echo 4 queued", "warn": {"value": "above 3"}},
             "told": {"command": "echo 4 queued", "warn": {"value": "above 3"}, "incident": {"from": "warning"}},
             "unknown": {"command": "no-such-command-anywhere"},
-            "child": {"command": "false", "needs": ["checks/none"]},
         },
     )
     daemon = world.run()

@@ -13,8 +13,9 @@ from agent.clock import SystemClock
 from agent.model.execution import Execution
 from agent.model.incident import Incident, IncidentState
 from agent.model.state import CheckState, from_document
-from agent.store import executions, incidents, journal, states
+from agent.store import executions, incidents, journal, looks, states
 from agent.store.engine import Store
+from agent.store.looks import LatestLook
 from tests.canary import search_canary, search_processes
 from tests.lab.wait import until
 
@@ -155,6 +156,13 @@ class World:
         until(daemon.is_ready, PATIENCE, "the daemon is ready")
         return daemon
 
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """What a person types: the installed program, with its end."""
+        program = [str(Path(sys.executable).with_name("watchkeeper")), "--config", str(self.config)]
+        return subprocess.run(
+            [*program, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+        )
+
     def until(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
         """Wait until something holds; the log of the daemon is part of the failure."""
         try:
@@ -220,6 +228,11 @@ class World:
         """The lines of a file on the local host."""
         path = self.host / name
         return path.read_text().splitlines() if path.exists() else []
+
+    def last_look(self, key: str) -> LatestLook | None:
+        """The last look at a check."""
+        with self.store.read() as reader:
+            return looks.latest(reader, [key]).get(key)
 
     def story(self) -> str:
         """All timelines and executions, for the message of a failing test."""
