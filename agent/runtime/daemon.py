@@ -153,6 +153,7 @@ async def _loop(agent: Agent, setting: Setting, rota: Rota, orders: Orders, stop
         ("rounds", 1.0, duties.start_due),
         ("deliveries", 1.0, duties.deliver),
         ("looks", 2.0, agent.recorder.flush),
+        ("samples", 300.0, agent.recorder.pack),
         ("orders", 1.0, duties.take_orders),
         ("heartbeat", 5.0, duties.beat),
     )

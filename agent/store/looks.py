@@ -1,13 +1,20 @@
-"""The last look at each thing, for showing; the inputs of decisions are in the states."""
+"""The last look at each thing, for showing; one row per host, so that a host's tick is one write.
+
+The inputs of decisions are in the states; what is here may be a few seconds old after a crash.
+"""
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+import zlib
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
+from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
-from agent.model.look import Measure, Verdict
+from agent.model.check import host_of
+from agent.model.look import Look, Measure, Result, Verdict
 from agent.store.canonical import clean, dumps, loads
 from agent.store.tables import looks
 from agent.store.tx import Reader, Tx, reading
@@ -26,58 +33,144 @@ class LatestLook:
     instances: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
+_SPREAD = 64  # rows over which the checks about no host are spread
+_WORDS = MappingProxyType({verdict: str(verdict.value) for verdict in Verdict})  # a plain text is written faster
 _CHUNK = 500  # names in one query; SQLite's floor for bound values is 999
 _UPSERT = insert(looks)
-_UPSERT = _UPSERT.on_conflict_do_update(
-    index_elements=[looks.c.key],
-    set_={name: _UPSERT.excluded[name] for name in looks.c.keys() if name != "key"},  # noqa: SIM118 - not a dict
-)
-_FORGET = delete(looks).where(looks.c.key == bindparam("at_key"))
+_UPSERT = _UPSERT.on_conflict_do_update(index_elements=[looks.c.place], set_={"document": _UPSERT.excluded.document})
+_FORGET = delete(looks).where(looks.c.place == bindparam("at_place"))
 
 
-def save(tx: Tx, rows: Sequence[LatestLook]) -> None:
-    """Keep these looks as the latest of their keys."""
+def place_of(key: str) -> str:
+    """The row that a key is in: its host's, or one of a few for what is about no host."""
+    return host_of(key) or f"@{zlib.crc32(key.encode()) % _SPREAD}"
+
+
+Rows = dict[str, Any]  # key → the result itself, or its stored row
+
+
+class Shelf:
+    """All latest looks of one process in memory, and which rows are to be written. Belongs to one thread.
+
+    `take` hands over what waits; `write` may run in another thread; `absorb` takes back what it found there.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Rows] = {}
+        self._dirty: set[str] = set()
+
+    def note(self, result: Result) -> None:
+        """Keep a result as the latest of its key."""
+        place = place_of(result.key)
+        self._rows.setdefault(place, {})[result.key] = result
+        self._dirty.add(place)
+
+    def is_clean(self) -> bool:
+        """Whether nothing waits to be written."""
+        return not self._dirty
+
+    def take(self) -> dict[str, Rows]:
+        """What waits to be written, by place; from now on it does not wait any more."""
+        places, self._dirty = self._dirty, set()
+        return {place: dict(self._rows[place]) for place in places}
+
+    def absorb(self, found: Mapping[str, Rows]) -> None:
+        """Keep what other processes had written of the same places."""
+        for place, rows in found.items():
+            mine = self._rows.setdefault(place, {})
+            mine.update({key: row for key, row in rows.items() if key not in mine or _is_newer(row, mine[key])})
+
+
+def write(tx: Tx, taken: Mapping[str, Rows], *, merge: bool) -> dict[str, Rows]:
+    """Write rows; with `merge` those keys first join that another process has looked at. Returns what joined."""
+    joined: dict[str, Rows] = {}
+    for place, stored in _documents(tx, taken) if merge else ():
+        mine = taken[place]
+        joined[place] = {key: row for key, row in stored.items() if key not in mine or _is_newer(row, mine[key])}
+        mine.update(joined[place])
+    rows = [{"place": place, "document": _text(mine)} for place, mine in taken.items()]
     if rows:
-        tx.connection.execute(_UPSERT, [_row(look) for look in rows])
+        tx.connection.execute(_UPSERT, rows)
+    return joined
+
+
+def save(tx: Tx, results: Iterable[Result]) -> None:
+    """Keep these results as the latest of their keys, at once."""
+    shelf = Shelf()
+    for result in results:
+        shelf.note(result)
+    write(tx, shelf.take(), merge=True)
 
 
 def latest(reader: Reader, keys: Collection[str] | None = None) -> dict[str, LatestLook]:
     """The latest looks, of all keys or of some."""
-    if keys is None:
-        return {row["key"]: _look(row) for row in reading(reader).execute(select(looks)).mappings()}
-    found: dict[str, LatestLook] = {}
-    names = list(keys)
-    for begin in range(0, len(names), _CHUNK):
-        query = select(looks).where(looks.c.key.in_(names[begin : begin + _CHUNK]))
-        found.update((row["key"], _look(row)) for row in reading(reader).execute(query).mappings())
-    return found
+    places = None if keys is None else {place_of(key) for key in keys}
+    wanted = None if keys is None else set(keys)
+    return {
+        key: _look(key, row)
+        for _, rows in _documents(reader, places)
+        for key, row in rows.items()
+        if wanted is None or key in wanted
+    }
 
 
 def forget(tx: Tx, keys: Collection[str]) -> None:
     """Drop the looks of keys that no policy names any more."""
-    if keys:
-        tx.connection.execute(_FORGET, [{"at_key": key} for key in keys])
+    gone = set(keys)
+    for place, rows in list(_documents(tx, {place_of(key) for key in keys})):
+        left = {key: row for key, row in rows.items() if key not in gone}
+        if left:
+            tx.connection.execute(_UPSERT, {"place": place, "document": _text(left)})
+        else:
+            tx.connection.execute(_FORGET, {"at_place": place})
 
 
-def _row(look: LatestLook) -> dict[str, Any]:
-    return {
-        "key": look.key,
-        "at_us": look.at_us,
-        "begun_us": look.begun_us,
-        "verdict": str(look.verdict),
-        "summary": clean(look.summary),
-        "metrics": dumps(look.metrics),
-        "instances": dumps(look.instances),
-    }
+def _documents(reader: Reader, places: Collection[str] | None) -> Iterable[tuple[str, dict[str, Any]]]:
+    if places is None:
+        for row in reading(reader).execute(select(looks)):
+            yield row.place, loads(row.document)
+        return
+    names = sorted(places)
+    for begin in range(0, len(names), _CHUNK):
+        query = select(looks).where(looks.c.place.in_(names[begin : begin + _CHUNK]))
+        for row in reading(reader).execute(query):
+            yield row.place, loads(row.document)
 
 
-def _look(row: Mapping[Any, Any]) -> LatestLook:
+def _is_newer(row: list[Any], known: Any) -> bool:
+    at_us: int = known.ended_us if isinstance(known, Result) else known[0]
+    return bool(row[0] > at_us)  # a stored row against one of ours
+
+
+def _text(rows: Mapping[str, Any]) -> str:
+    document = {key: _row(row) if isinstance(row, Result) else row for key, row in rows.items()}
+    try:
+        return to_json(document, inf_nan_mode="strings").decode()
+    except (PydanticSerializationError, UnicodeEncodeError):  # half a character from a host, or a read-only mapping
+        return dumps(_cleaned(document))
+
+
+def _row(result: Result) -> tuple[object, ...]:
+    look = result.look
+    instances = {name: _instance(one) for name, one in look.instances.items()} if look.instances else {}
+    return result.ended_us, result.begun_us, _WORDS[look.verdict], look.summary, look.metrics, instances
+
+
+def _instance(look: Look) -> dict[str, Any]:
+    return {"verdict": _WORDS[look.verdict], "summary": look.summary, "metrics": look.metrics}
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {clean(str(name)): _cleaned(inner) for name, inner in value.items()}
+    return [_cleaned(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _look(key: str, row: list[Any]) -> LatestLook:
+    at_us, begun_us, verdict, summary, metrics, instances = row
     return LatestLook(
-        key=row["key"],
-        at_us=row["at_us"],
-        begun_us=row["begun_us"],
-        verdict=Verdict(row["verdict"]),
-        summary=row["summary"],
-        metrics=loads(row["metrics"]),
-        instances=loads(row["instances"]),
-    )
+        key=key, at_us=at_us, begun_us=begun_us, verdict=Verdict(verdict), summary=summary, metrics=metrics,
+        instances=instances,
+    )  # fmt: skip

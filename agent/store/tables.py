@@ -21,6 +21,10 @@ def _integer(name: str, *, key: bool = False, null: bool = False) -> Column[obje
     return Column(name, Integer, primary_key=key, nullable=null)
 
 
+def _blob(name: str) -> Column[object]:
+    return Column(name, LargeBinary, nullable=False)
+
+
 def _float(name: str) -> Column[object]:
     return Column(name, Float, nullable=False)
 
@@ -52,14 +56,19 @@ states = _table("states", _text("key", key=True), _integer("revision"), _text("d
 
 looks = _table(
     "looks",
-    _text("key", key=True),
-    _integer("at_us"),
-    _integer("begun_us"),
-    _text("verdict"),
-    _text("summary"),
-    _text("metrics"),
-    _text("instances"),
+    _text("place", key=True),
+    _text("document"),
 )
+
+series = _table("series", _integer("id", key=True), _text("key"), _text("instance"), _text("metric"))
+
+sample_batches = _table(
+    "sample_batches", _integer("id", key=True), _integer("at_tenth"), _integer("size"), _blob("body")
+)
+
+sample_hours = _table("sample_hours", _integer("hour", key=True), _integer("series", key=True), _blob("body"))
+
+sample_days = _table("sample_days", _integer("day", key=True), _integer("series", key=True), _blob("body"))
 
 incidents = _table(
     "incidents",

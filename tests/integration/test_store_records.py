@@ -1,6 +1,5 @@
 """The smaller nouns of the store, on real SQLite: numbers, states, looks, backups, policies, switches, orders, owners."""
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from agent.clock import SystemClock
 from agent.errors import ConflictError, OwnedError, StoreError
 from agent.model.backup import Point, Proof
 from agent.model.journal import Entry
-from agent.model.look import Verdict
+from agent.model.look import Look, Measure, Result, Verdict
 from agent.store import (
     backups,
     counters,
@@ -24,7 +23,6 @@ from agent.store import (
     switches,
 )
 from agent.store.engine import Store
-from agent.store.looks import LatestLook
 from agent.store.tx import Tx
 
 CLOCK = SystemClock()
@@ -91,26 +89,58 @@ def test_a_removed_state_starts_anew(tx: Tx) -> None:
 # looks
 
 
+def seen(key: str, at_us: int, summary: str, verdict: Verdict = Verdict.OK, **metrics: Measure) -> Result:
+    return Result(
+        key=key, begun_us=at_us - 1, ended_us=at_us, look=Look(verdict=verdict, summary=summary, metrics=metrics)
+    )
+
+
 def test_the_latest_look_replaces_the_one_before(tx: Tx) -> None:
-    first = LatestLook(key="a", at_us=2, begun_us=1, verdict=Verdict.CRITICAL, summary="full \udcff")
-    later = LatestLook(
-        key="a", at_us=4, begun_us=3, verdict=Verdict.OK, summary="fine", metrics={"used": 0.5, "state": "up"},
-        instances={"/": {"verdict": "ok"}},
-    )  # fmt: skip
-    other = dataclasses.replace(later, key="b")
-    looks.save(tx, [first])
-    assert looks.latest(tx)["a"].summary == "full ?"
-    looks.save(tx, [later, other])
+    looks.save(tx, [seen("s/c/a@web", 2, "full \udcff", Verdict.CRITICAL)])
+    assert looks.latest(tx)["s/c/a@web"].summary == "full ?"
+    looks.save(tx, [seen("s/c/a@web", 4, "fine", used=0.5, word="up"), seen("s/c/b@web", 3, "also")])
     looks.save(tx, [])
-    assert looks.latest(tx) == {"a": later, "b": other}
-    assert looks.latest(tx, ["b", "c"]) == {"b": other}
+    found = looks.latest(tx)
+    assert {key: (one.at_us, one.summary) for key, one in found.items()} == {
+        "s/c/a@web": (4, "fine"),
+        "s/c/b@web": (3, "also"),
+    }
+    assert found["s/c/a@web"].metrics == {"used": 0.5, "word": "up"}
+    assert set(looks.latest(tx, ["s/c/b@web", "s/c/x@web", "s/c/a@db"])) == {"s/c/b@web"}
     assert looks.latest(tx, []) == {}
-    looks.forget(tx, ["a"])
-    assert set(looks.latest(tx)) == {"b"}
+    looks.forget(tx, ["s/c/a@web"])
+    assert set(looks.latest(tx)) == {"s/c/b@web"}
+    looks.forget(tx, ["s/c/b@web"])
+    assert looks.latest(tx) == {}
 
 
-def test_looks_of_more_keys_than_one_query_holds_are_found(tx: Tx) -> None:
-    rows = [LatestLook(key=str(n), at_us=1, begun_us=0, verdict=Verdict.OK, summary="") for n in range(1_200)]
+def test_instances_are_kept_with_their_look(tx: Tx) -> None:
+    disk = Look(verdict=Verdict.WARNING, summary="90%", metrics={"used": 0.9})
+    look = Look(verdict=Verdict.WARNING, summary="one is full", instances={"/srv": disk})
+    looks.save(tx, [Result(key="s/c/disks@web", begun_us=1, ended_us=2, look=look)])
+    assert looks.latest(tx)["s/c/disks@web"].instances == {
+        "/srv": {"verdict": "warning", "summary": "90%", "metrics": {"used": 0.9}}
+    }
+
+
+def test_two_processes_that_look_at_one_host_lose_nothing_of_each_other(tx: Tx) -> None:
+    """One keeps what it saw in memory, and writes its whole row again after the other has written."""
+    shelf = looks.Shelf()
+    shelf.note(seen("s/c/a@web", 2, "mine"))
+    shelf.note(seen("s/c/b@web", 2, "mine"))
+    shelf.absorb(looks.write(tx, shelf.take(), merge=True))
+    looks.save(tx, [seen("s/c/a@web", 5, "theirs"), seen("s/c/c@web", 5, "theirs")])
+    shelf.note(seen("s/c/b@web", 6, "mine again"))
+    shelf.absorb(looks.write(tx, shelf.take(), merge=True))
+    shelf.note(seen("s/c/b@web", 7, "and again"))
+    shelf.absorb(looks.write(tx, shelf.take(), merge=False))
+    assert {key: one.summary for key, one in looks.latest(tx).items()} == {
+        "s/c/a@web": "theirs", "s/c/b@web": "and again", "s/c/c@web": "theirs",
+    }  # fmt: skip
+
+
+def test_more_looks_than_one_query_can_name(tx: Tx) -> None:
+    rows = [seen(f"s/c/{number}@host-{number}", 1, "") for number in range(1_200)]
     looks.save(tx, rows)
     assert len(looks.latest(tx, [row.key for row in rows])) == 1_200
 

@@ -29,10 +29,21 @@ _STATEMENTS = (
         key TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL, document TEXT NOT NULL, at_seq INTEGER NOT NULL
     ) STRICT""",
     "CREATE INDEX states_changed ON states (at_seq)",
-    """CREATE TABLE looks (
-        key TEXT PRIMARY KEY NOT NULL, at_us INTEGER NOT NULL, begun_us INTEGER NOT NULL, verdict TEXT NOT NULL,
-        summary TEXT NOT NULL, metrics TEXT NOT NULL, instances TEXT NOT NULL
+    "CREATE TABLE looks (place TEXT PRIMARY KEY NOT NULL, document TEXT NOT NULL) STRICT",
+    """CREATE TABLE series (
+        id INTEGER PRIMARY KEY, key TEXT NOT NULL, instance TEXT NOT NULL, metric TEXT NOT NULL
     ) STRICT""",
+    "CREATE UNIQUE INDEX series_name ON series (key, instance, metric)",
+    """CREATE TABLE sample_batches (
+        id INTEGER PRIMARY KEY, at_tenth INTEGER NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL
+    ) STRICT""",
+    "CREATE INDEX sample_batches_at ON sample_batches (at_tenth)",
+    """CREATE TABLE sample_hours (
+        hour INTEGER NOT NULL, series INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (hour, series)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE sample_days (
+        day INTEGER NOT NULL, series INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (day, series)
+    ) STRICT, WITHOUT ROWID""",
     """CREATE TABLE incidents (
         id TEXT PRIMARY KEY NOT NULL, number TEXT NOT NULL UNIQUE, cause TEXT NOT NULL, episode INTEGER NOT NULL,
         state TEXT NOT NULL, service TEXT NOT NULL, item TEXT NOT NULL, host TEXT, severity TEXT NOT NULL,

@@ -1,0 +1,131 @@
+"""Samples: batches as they come, packed by the hour, rolled up by the day, read back as they were."""
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.clock import SystemClock
+from agent.store import samples
+from agent.store.engine import Store
+from agent.store.samples import DAY_US, HOUR_US, TENTH_US, Catalogue, Name
+from agent.store.tx import Tx
+
+START_US = 20_000 * DAY_US
+USED, FREE = Name("s/c/disk@web", "/", "used"), Name("s/c/disk@web", "/", "free")
+
+
+@pytest.fixture
+def tx(tmp_path: Path) -> Iterator[Tx]:
+    """One open transaction; reads inside it see its own writes."""
+    store = Store.open(tmp_path / "state", SystemClock(), migrate=True)
+    with store.write() as opened:
+        yield opened
+    store.close()
+
+
+def keep(tx: Tx, catalogue: Catalogue, at_us: int, values: dict[Name, float]) -> None:
+    catalogue.learn(tx, values)
+    numbers = [catalogue.known(name.key)[name.instance, name.metric] for name in values]
+    samples.append(tx, numbers, [at_us // TENTH_US] * len(numbers), list(values.values()))
+
+
+def close(found: Sequence[float], wanted: Sequence[float]) -> bool:
+    return len(found) == len(wanted) and all(
+        math.isclose(one, other, rel_tol=1 / 8_192, abs_tol=1e-30) for one, other in zip(found, wanted, strict=True)
+    )
+
+
+def test_what_was_measured_is_read_back_before_and_after_packing(tx: Tx) -> None:
+    catalogue, wanted = Catalogue(), [0.5 + minute / 1_000 for minute in range(90)]
+    for minute, value in enumerate(wanted):
+        keep(tx, catalogue, START_US + minute * 60_000_000, {USED: value, FREE: 1e9 * value})
+    for now_us, packed in (
+        (START_US, 0),
+        (START_US + HOUR_US, 120),
+        (START_US + 2 * HOUR_US, 60),
+        (START_US + 3 * HOUR_US, 0),
+    ):
+        assert samples.pack(tx, now_us) == packed
+        found = samples.read(tx, USED, START_US, START_US + DAY_US)
+        assert [sample.at_us for sample in found] == [START_US + minute * 60_000_000 for minute in range(90)]
+        assert close([sample.value for sample in found], wanted)
+    ten = samples.read(tx, FREE, START_US + 600_000_000, START_US + 1_199_000_000)
+    assert close([sample.value for sample in ten], [1e9 * value for value in wanted[10:20]])
+
+
+def test_nothing_is_known_of_what_was_never_measured(tx: Tx) -> None:
+    assert samples.read(tx, USED, 0, START_US) == []
+    assert samples.hourly(tx, USED, 0, START_US) == []
+
+
+def test_two_processes_give_a_series_one_number(tx: Tx) -> None:
+    one, other = Catalogue(), Catalogue()
+    one.learn(tx, [USED])
+    other.learn(tx, [USED, FREE])
+    one.learn(tx, [FREE])
+    assert one.known(USED.key) == other.known(USED.key)
+
+
+def test_days_that_are_over_leave_low_mean_and_high_of_each_hour(tx: Tx) -> None:
+    catalogue = Catalogue()
+    for hour, values in enumerate(([1.0, 2.0, 6.0], [4.0])):
+        for minute, value in enumerate(values):
+            keep(tx, catalogue, START_US + hour * HOUR_US + minute * 60_000_000, {USED: value})
+    samples.pack(tx, START_US + DAY_US)
+    assert samples.roll_up(tx, START_US + DAY_US - 1) == 0
+    assert samples.roll_up(tx, START_US + DAY_US) == 1
+    assert samples.roll_up(tx, START_US + DAY_US) == 0
+    assert samples.hourly(tx, USED, START_US, START_US + DAY_US) == [
+        (START_US, 1.0, 3.0, 6.0),
+        (START_US + HOUR_US, 4.0, 4.0, 4.0),
+    ]
+
+
+def test_after_thirty_days_the_hours_are_left_and_after_thirteen_months_nothing(tx: Tx) -> None:
+    keep(tx, Catalogue(), START_US, {USED: 1.0})
+    samples.pack(tx, START_US + DAY_US)
+    for days, measured, by_hour in ((1, 1, 1), (29, 1, 1), (32, 0, 1), (395, 0, 1), (398, 0, 0)):
+        samples.roll_up(tx, START_US + days * DAY_US)
+        assert len(samples.read(tx, USED, START_US, START_US + DAY_US)) == measured, days
+        assert len(samples.hourly(tx, USED, START_US, START_US + DAY_US)) == by_hour, days
+
+
+def test_a_clock_that_jumps_loses_no_sample(tx: Tx) -> None:
+    catalogue = Catalogue()
+    catalogue.learn(tx, [USED])
+    number = catalogue.known(USED.key)["/", "used"]
+    tenths = [START_US // TENTH_US, (START_US + 3 * HOUR_US) // TENTH_US]
+    samples.append(tx, [number] * 2, tenths, [1.0, 2.0])
+    found = samples.read(tx, USED, START_US, START_US + DAY_US)
+    assert [sample.value for sample in found] == [1.0, 2.0]
+
+
+TIMES = st.lists(st.integers(0, 36_000), min_size=1, max_size=80, unique=True)
+
+
+@given(TIMES, st.randoms(use_true_random=False))
+def test_any_hour_is_unpacked_as_it_was_packed(times: list[int], chance: random.Random) -> None:
+    """Any sign and any size that a float32 holds; odd times too."""
+    packed = sorted((tenth, chance.choice([-1, 1]) * 10.0 ** chance.uniform(-30, 30)) for tenth in times)
+    found = samples.unpack_hour(samples.pack_hour(packed))
+    assert [tenth for tenth, _ in found] == [tenth for tenth, _ in packed]
+    assert close([value for _, value in found], [value for _, value in packed])
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 1.0, math.inf, -math.inf, 3.4e38])
+def test_values_at_the_edges_survive(value: float) -> None:
+    ((_, found),) = samples.unpack_hour(samples.pack_hour([(0, value)]))
+    assert found == pytest.approx(value, rel=1 / 8_192)
+
+
+def test_an_hour_of_noisy_minutes_takes_about_two_bytes_a_sample() -> None:
+    chance = random.Random(1)
+    noisy = [(minute * 600, 0.012 + chance.gauss(0, 0.004)) for minute in range(60)]
+    still = [(minute * 600, 0.25) for minute in range(60)]
+    assert len(samples.pack_hour(noisy)) <= 2.3 * 60
+    assert len(samples.pack_hour(still)) <= 20
