@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from agent.cli.events import Teller, Told
 from agent.cli.output import STYLES, say, styled
 from agent.cli.wording import ago, harmless, span
+from agent.clock import NANOSECONDS
 from agent.errors import StoreError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from agent.runtime.agent import Agent
 
 EVERY_SECONDS = 0.5
+SHARE = 20.0  # a picture of many checks is drawn less often: it gets a twentieth of a core at most
 LEAST_ROWS = 5  # of checks, on however small a terminal
 
 
@@ -51,8 +53,12 @@ class View:
             self._live.stop()
 
     def _draw_on(self) -> None:
-        while not self._stop.wait(EVERY_SECONDS):
+        pause = EVERY_SECONDS
+        while not self._stop.wait(pause):
+            begun_ns = self._agent.clock.boottime()
             self._draw()
+            took = (self._agent.clock.boottime() - begun_ns) / NANOSECONDS
+            pause = max(EVERY_SECONDS, took * SHARE)
 
     def _draw(self) -> None:
         try:
