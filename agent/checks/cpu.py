@@ -1,11 +1,12 @@
-"""check: cpu — how busy are the processors right now?
+"""check: cpu — how busy were the processors since the last look?
 
-The kernel's counters (proc_stat(5)), read twice a quarter of a second apart, over all processors together. `used` is
-all time but idle and waiting; `iowait` is time with nothing to do but to wait for disks, `steal` time that a hypervisor
-gave to others. Always ok by itself: `warn` and `crit` say what is too much; one look is short, so let `fail_after`
-tell a busy minute from a busy moment.
+The kernel's counters (proc_stat(5)) over all processors together; the first look, which has none to compare with, reads
+them twice a quarter of a second apart. `used` is all time but idle and waiting; `iowait` is time with nothing to do but
+to wait for disks, `steal` time that a hypervisor gave to others. Always ok by itself: `warn` and `crit` say what is too
+much.
 """
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -19,6 +20,8 @@ from agent.model.look import Look, Section, Unit, Verdict
 # user, nice, system, idle, iowait, irq, softirq, steal; guests that follow are counted in user and nice already.
 _PRINTED = re.compile(r"^cpu ((?: [0-9]{1,20}){4,10})\s*$", re.MULTILINE)
 _IDLE, _IOWAIT, _STEAL, _COUNTED = 3, 4, 7, 8
+
+Counters = tuple[float, ...]
 
 
 class CpuOptions(ClosedModel):
@@ -34,24 +37,33 @@ class Cpu:
     METRICS: ClassVar[Mapping[str, Unit]] = {"used": Unit.SHARE, "iowait": Unit.SHARE, "steal": Unit.SHARE}
     RUN_FROM: ClassVar = RunFrom.HOST
     INSTANCES: ClassVar = False
+    RECALLS: ClassVar = True
 
     @staticmethod
-    def script(_options: CpuOptions) -> str:
-        """The first line twice; POSIX knows no sleep shorter than a second, most systems do."""
-        look = 'read -r line </proc/stat && echo "$line"'
-        return f"{look}\nsleep 0.25 2>/dev/null || sleep 1\n{look}\n"
+    def script(_options: CpuOptions, memory: Counters | None = None) -> str:
+        """One line, no program; at first two, with a sleep between: POSIX knows none below a second, most systems do."""
+        look = 'read -r line </proc/stat && echo "$line"\n'
+        return look if memory is not None else f"{look}sleep 0.25 2>/dev/null || sleep 1\n{look}"
 
     @staticmethod
-    def read(section: Section, _options: CpuOptions) -> Look:
-        """What the counters gained between the two lines."""
-        lines = [[float(count) for count in printed.split()] for printed in _PRINTED.findall(section.text)]
+    def read(section: Section, _options: CpuOptions, memory: Counters | None = None) -> Look:
+        """What the counters gained."""
+        lines = [tuple(map(float, printed.split()[:_COUNTED])) for printed in _PRINTED.findall(section.text)]
+        if len(lines) == 1 and memory is not None:
+            lines.insert(0, memory)
         if len(lines) == 2 and len(lines[0]) == len(lines[1]):
-            # A counter may go back a little (proc_stat(5) on iowait): that is no time spent.
-            gained = [max(0.0, later - sooner) for sooner, later in zip(*lines, strict=True)][:_COUNTED]
+            gained = _gained(*lines)
             if sum(gained) > 0:
-                return _judged(gained)
+                return dataclasses.replace(_judged(gained), memory=lines[1])
         words = "no answer in time" if section.timed_out else one_line(section.text) or "nothing was printed"
         return told(Verdict.UNKNOWN, f"no processor figures: {words}", evidence=section.text)
+
+
+def _gained(sooner: Counters, later: Counters) -> Sequence[float]:
+    if sum(later) < sum(sooner):
+        return later  # it was started anew: all that was counted since
+    # One counter may go back a little (proc_stat(5) on iowait): that is no time spent.
+    return [max(0.0, after - before) for before, after in zip(sooner, later, strict=True)]
 
 
 def _judged(gained: Sequence[float]) -> Look:

@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import errno
 import functools
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from agent.checks.reading import one_line
 from agent.errors import AgentError, InputError, TransportError
@@ -34,7 +35,46 @@ _OURS = frozenset(
         errno.EPERM,
     }
 )
-_NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+_NO_SUCH_NAME = frozenset({socket.EAI_NONAME, socket.EAI_ADDRFAMILY, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Address:
+    """Where a name leads: the address family, the bare address, and what the kernel wants to be told."""
+
+    family: int
+    number: str
+    where: tuple[Any, ...]
+
+
+def is_name(host: str) -> str:
+    """The host, when it may be a name or an address by its characters; ValueError otherwise."""
+    if not host or any(letter.isspace() or not letter.isprintable() for letter in host):
+        raise ValueError(f"{host!r} is not a host name or an address")
+    return host
+
+
+@functools.lru_cache(maxsize=10_000)
+def literal(host: str, family: int = socket.AF_UNSPEC) -> Address | None:
+    """What is an address already, without a look-up; None for a name, or an address of another family."""
+    try:
+        found = socket.getaddrinfo(host, 0, family=family, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return None
+    return _address(found[0][0], found[0][4])
+
+
+async def looked_up(host: str, family: int = socket.AF_UNSPEC) -> Address:
+    """The first address that a name leads to; TransportError when there is none."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, 0, family=family, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError) as error:
+        translate(error, host)
+    return _address(found[0][0], found[0][4])
+
+
+def _address(family: int, where: tuple[Any, ...]) -> Address:
+    return Address(family, str(where[0]).partition("%")[0], where)
 
 
 @contextlib.asynccontextmanager

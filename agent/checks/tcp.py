@@ -10,7 +10,7 @@ from typing import ClassVar
 from pydantic import Field, field_validator
 
 from agent.checks import Target, check
-from agent.checks.reaching import opened
+from agent.checks.reaching import is_name, opened
 from agent.checks.reading import Pattern, is_found, one_line, spell_seconds, told
 from agent.clock import NANOSECONDS, Deadline
 from agent.closed import ClosedModel, Port, Text
@@ -32,9 +32,7 @@ class TcpOptions(ClosedModel):
     @field_validator("host")
     @classmethod
     def _is_name(cls, host: str | None) -> str | None:
-        if host is not None and (not host or any(letter.isspace() or not letter.isprintable() for letter in host)):
-            raise ValueError(f"{host!r} is not a host name or an address")
-        return host
+        return host if host is None else is_name(host)
 
 
 @check("tcp")

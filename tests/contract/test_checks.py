@@ -34,6 +34,7 @@ EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
         "load": [{}],
         "memory": [{}],
         "nagios": [{"command": "echo 'OK | load=0.5;;;0'"}],
+        "ping": [{}, {"host": "192.0.2.1", "count": "3", "interval": "1s", "family": "v4"}],
         "process": [{"name": "sh"}, {"pattern": "^nginx: (master|worker)", "user": "root"}],
         "swap": [{}],
         "systemd": [{"unit": "nginx.service"}, {"unit": "getty@tty1"}],

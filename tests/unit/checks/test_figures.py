@@ -47,6 +47,16 @@ def test_without_two_readings_that_differ_nobody_knows_how_busy(text: str) -> No
     assert Cpu.read(printed(text), CpuOptions()).verdict is Verdict.UNKNOWN
 
 
+def test_what_was_read_last_time_is_what_is_compared_with() -> None:
+    first = Cpu.read(printed("cpu  0 0 0 0\ncpu  10 0 0 90\n"), CpuOptions())
+    second = Cpu.read(printed("cpu  40 0 0 160\n"), CpuOptions(), first.memory)
+    assert second.metrics["used"] == pytest.approx(0.3)
+    rebooted = Cpu.read(printed("cpu  1 0 0 1\n"), CpuOptions(), second.memory)
+    assert rebooted.metrics["used"] == pytest.approx(0.5)
+    assert "sleep" in Cpu.script(CpuOptions())
+    assert "sleep" not in Cpu.script(CpuOptions(), first.memory)
+
+
 def test_swap_is_used_as_the_table_says_and_not_at_all_where_there_is_none() -> None:
     half = Swap.read(printed("SwapCached: 0 kB\nSwapTotal:  2000 kB\nSwapFree:  1000 kB\n"), SwapOptions())
     assert half.metrics == {"used": 0.5, "free": 1_024_000}

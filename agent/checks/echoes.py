@@ -1,0 +1,180 @@
+"""ICMP echoes in flight (RFC 792, RFC 4443): one socket per address family for all hosts that are being asked.
+
+The socket is raw where the agent may have one (CAP_NET_RAW), else of the unprivileged kind (icmp(7)), and is open only
+while somebody waits. An answer counts when number, token and source address fit; the kernel says when it arrived, so
+that a busy agent makes no line look slow.
+"""
+
+import asyncio
+import errno
+import functools
+import itertools
+import secrets
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from agent.clock import NANOSECONDS, Clock
+from agent.errors import AgentError
+
+_ECHO, _REPLY = (8, 128), (0, 129)  # RFC 792, RFC 4443: v4, v6
+_HEAD = struct.Struct("!BBHHH")  # type, code, checksum, identifier, sequence number
+_BODY = struct.Struct("!8sQ")  # token, number
+_WORDS = struct.Struct("!12H")
+_STAMP = struct.Struct("@qq")
+_SO_TIMESTAMPNS = 35  # socket(7), asm-generic/socket.h
+_ICMP_FILTER, _ICMP6_FILTER, _SOL_RAW = 1, 1, 255  # raw(7), linux/icmp.h, linux/icmpv6.h
+_ROOM = 4_194_304  # bytes of answers that wait for us: some five thousand
+_DRAIN_EVERY = 64  # echoes sent before we look for answers, so that a large sweep never overruns that room
+_NO_RIGHT = frozenset({errno.EPERM, errno.EACCES, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT})
+_UNREACHABLE = {
+    errno.ENETUNREACH: "no route to that network",
+    errno.EHOSTUNREACH: "no route to the host",
+    errno.EACCES: "this is a broadcast address",
+    errno.EPERM: "a firewall of this machine forbids it",
+    errno.EINVAL: "that address cannot be asked",
+    errno.EADDRNOTAVAIL: "that address cannot be asked",
+}
+
+
+Heard = Callable[[int, float], None]  # which echo of the asker, round-trip seconds
+
+
+# An echo under way: whom to tell, which of the asker's it is, the address asked, when on the boot clock, and when by the
+# wall clock, by which the kernel stamps answers. A tuple, because it is made a hundred thousand times a minute.
+_Sent = tuple[Heard, int, str, int, int]
+
+
+class Echoes:
+    """Sends echoes and hands out the answers; of one event loop and one address family."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, family: int) -> None:
+        self._loop = loop
+        self._clock: Clock | None = None
+        self._is_v6 = family == socket.AF_INET6
+        self._family = family
+        self._token = secrets.token_bytes(8)
+        self._identifier = secrets.randbelow(0x10000)
+        self._numbers = itertools.count(secrets.randbits(32))
+        self._under_way: dict[int, _Sent] = {}
+        self._askers = 0
+        self._socket: socket.socket | None = None
+        self._is_raw = True
+
+    def open(self, clock: Clock) -> None:
+        """Somebody is going to ask; AgentError when this machine does not let us."""
+        self._clock = clock
+        if self._socket is None:
+            self._socket, self._is_raw = _opened(self._family)
+            self._loop.add_reader(self._socket, self._hear)
+        self._askers += 1
+
+    def close(self, numbers: list[int]) -> None:
+        """Somebody has asked enough: forget these echoes, and the socket once nobody waits."""
+        for number in numbers:
+            self._under_way.pop(number, None)
+        self._askers -= 1
+        if self._askers == 0 and self._socket is not None:
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    def send(self, address: str, where: tuple[Any, ...], heard: Heard, position: int) -> tuple[int, str]:
+        """Send one echo: its number, and why it could not be sent, if so (it counts as lost)."""
+        assert self._socket is not None, "open() comes first"
+        assert self._clock is not None, "open() comes first"
+        number = next(self._numbers)
+        packet = self._packet(number)
+        self._under_way[number] = (heard, position, address, self._clock.boottime(), self._clock.now())
+        try:
+            self._socket.sendto(packet, where)
+        except OSError as error:
+            del self._under_way[number]
+            return number, _UNREACHABLE.get(error.errno or 0, "") or error.strerror or str(error)
+        if number % _DRAIN_EVERY == 0:
+            self._hear()
+        return number, ""
+
+    def _packet(self, number: int) -> bytes:
+        """The kernel sums up for IPv6 and for unprivileged sockets, and there fills in the identifier."""
+        kind, sequence = _ECHO[self._is_v6], number & 0xFFFF
+        body = _BODY.pack(self._token, number)
+        total = 0
+        if self._is_raw and not self._is_v6:
+            total = sum(_WORDS.unpack(_HEAD.pack(kind, 0, 0, self._identifier, sequence) + body))
+            total = (total >> 16) + (total & 0xFFFF)
+            total = ~(total + (total >> 16)) & 0xFFFF  # RFC 1071
+        return _HEAD.pack(kind, 0, total, self._identifier, sequence) + body
+
+    def _hear(self) -> None:
+        """Take everything that has arrived."""
+        while self._socket is not None:  # an answer may end the last asker's wait
+            try:
+                packet, extra, _, source = self._socket.recvmsg(256, 64)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # an error that an earlier echo brought about: that echo stays lost
+            self._take(packet, extra, source[0])
+
+    def _take(self, packet: bytes, extra: list[tuple[int, int, bytes]], source: str) -> None:
+        start = (packet[0] & 0x0F) * 4 if self._is_raw and not self._is_v6 and packet else 0  # raw(7): the IP header
+        if len(packet) != start + _HEAD.size + _BODY.size or packet[start] != _REPLY[self._is_v6]:
+            return
+        token, number = _BODY.unpack_from(packet, start + _HEAD.size)
+        sent = self._under_way.get(number)
+        if sent is None or token != self._token or source.partition("%")[0] != sent[2]:
+            return
+        del self._under_way[number]
+        assert self._clock is not None, "what was sent was sent by a clock"
+        heard, position, _, at_ns, wall_us = sent
+        heard(position, _seconds(self._clock.boottime() - at_ns, wall_us, extra))
+
+
+def _seconds(took_ns: int, wall_us: int, extra: list[tuple[int, int, bytes]]) -> float:
+    """By the kernel's stamp where it makes sense: the wall clock may have been set meanwhile."""
+    for level, kind, data in extra:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) >= _STAMP.size:
+            seconds, nanoseconds = _STAMP.unpack_from(data)
+            stamped_ns = seconds * NANOSECONDS + nanoseconds - wall_us * 1_000
+            if 0 < stamped_ns < took_ns:
+                took_ns = stamped_ns
+    return took_ns / NANOSECONDS
+
+
+def _opened(family: int) -> tuple[socket.socket, bool]:
+    """A socket for echoes, and whether it is raw."""
+    protocol = socket.IPPROTO_ICMPV6 if family == socket.AF_INET6 else socket.IPPROTO_ICMP
+    for kind in (socket.SOCK_RAW, socket.SOCK_DGRAM):
+        try:
+            made = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
+        except OSError as error:
+            if error.errno not in _NO_RIGHT:
+                raise AgentError(f"the agent cannot open a socket for ping: {error.strerror}") from error
+            continue
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
+        made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        if kind == socket.SOCK_RAW:
+            _let_replies_pass(made, family)
+        return made, kind == socket.SOCK_RAW
+    raise AgentError(
+        "the agent may not ping: it has neither CAP_NET_RAW nor a group that net.ipv4.ping_group_range allows",
+        hint="systemd: AmbientCapabilities=CAP_NET_RAW; or: sysctl net.ipv4.ping_group_range='0 2147483647'",
+    )
+
+
+def _let_replies_pass(raw: socket.socket, family: int) -> None:
+    """Have the kernel drop all other ICMP: a set bit blocks its type."""
+    if family == socket.AF_INET6:
+        blocked = bytearray(b"\xff" * 32)
+        blocked[_REPLY[1] // 32 * 4 : _REPLY[1] // 32 * 4 + 4] = struct.pack("@I", ~(1 << _REPLY[1] % 32) & 0xFFFFFFFF)
+        raw.setsockopt(socket.IPPROTO_ICMPV6, _ICMP6_FILTER, bytes(blocked))
+    else:
+        raw.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("@I", ~(1 << _REPLY[0]) & 0xFFFFFFFF))
+
+
+@functools.lru_cache(maxsize=4)  # one loop, two families; it holds no socket while nobody asks
+def echoes(loop: asyncio.AbstractEventLoop, family: int) -> Echoes:
+    """The one that all askers of a loop share."""
+    return Echoes(loop, family)
