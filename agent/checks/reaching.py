@@ -113,23 +113,27 @@ def translate(error: OSError | UnicodeError, host: str) -> NoReturn:
     raise TransportError(one_line(words)) from error
 
 
-def trusting(authorities: str | None) -> ssl.SSLContext:
-    """The TLS settings that trust these authorities (a file; None: the system's), built once per state of that file."""
+def trusting(authorities: str | None, *, protocols: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext:
+    """The TLS settings that trust these authorities (a file; None: the system's), built once per state of that file.
+
+    `protocols` are offered by ALPN (RFC 7301).
+    """
     path = authorities or ssl.get_default_verify_paths().cafile
     try:
         changed = Path(path).stat().st_mtime_ns if path else 0
     except OSError as error:
         if authorities is None:
-            return _context(None, 0)
+            return _context(None, 0, protocols)
         raise InputError(f"ca: {authorities}: {error.strerror}", hint=f"ls -l {authorities}") from error
-    return _context(authorities, changed)
+    return _context(authorities, changed, protocols)
 
 
 @functools.lru_cache(maxsize=64)  # reading the authorities costs about 25 ms, too much for every look
-def _context(authorities: str | None, _changed_ns: int) -> ssl.SSLContext:
+def _context(authorities: str | None, _changed_ns: int, protocols: tuple[str, ...]) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=authorities)
     except (ssl.SSLError, OSError) as error:
         raise InputError(f"ca: {authorities} holds no certificates in PEM form", hint=f"file {authorities}") from error
-    context.set_alpn_protocols(["http/1.1"])
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
     return context

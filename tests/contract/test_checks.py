@@ -29,7 +29,11 @@ EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
         "command": [{"command": "echo 'it is' 42; exit 1"}],
         "cpu": [{}],
         "disk": [{"path": "/"}, {"match": "all", "ignore": "tmpfs"}, {"match": ["^/$"]}],
-        "file": [{"path": "/etc/passwd"}, {"path": "/etc/hostname", "sha256": "true"}, {"path": "/absent", "exists": "false"}],
+        "file": [
+            {"path": "/etc/passwd"},
+            {"path": "/etc/hostname", "sha256": "true"},
+            {"path": "/absent", "exists": "false"},
+        ],
         "http": [{"url": "https://www.example.org/health", "expect": {"status": ["200"], "json": {"db": "up"}}}],
         "inodes": [{"path": "/"}, {"match": "all", "ignore": ["tmpfs"]}],
         "load": [{}],
@@ -41,6 +45,7 @@ EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
         "swap": [{}],
         "systemd": [{"unit": "nginx.service"}, {"unit": "getty@tty1"}],
         "tcp": [{"port": "25", "expect": "^220 "}],
+        "tls": [{"host": "www.example.org"}, {"port": "587", "starttls": "smtp", "name": "mail.example.org"}],
         "uptime": [{}],
     }
 )
