@@ -161,6 +161,7 @@ class Builder:
         agent.book.adopt(loaded.policies, last.generation)
 
     def _assemble(self, store: "Store", clock: "Clock", catalogue: "Catalogue", config: "Config") -> "Agent":
+        from agent.checks import Target
         from agent.model.execution import ExecutionKind
         from agent.runtime.agent import Agent
         from agent.runtime.book import Book
@@ -181,6 +182,7 @@ class Builder:
         from agent.runtime.workers import Workers
         from agent.secrets import Secrets
         from agent.sinks import SinkContext
+        from agent.transports.snmp.hub import Hub
         from agent.transports.ssh import SshPool
 
         workers, book, secrets = Workers(), Book(store), Secrets(config.secrets)
@@ -201,11 +203,15 @@ class Builder:
         remedies = Remedies(book=book, desk=desk, gatekeeper=gatekeeper, executor=executor, store=store, clock=clock)
         pool = SshPool(config.state / "known_hosts", clock)
         inner = {"backup-freshness": saves.fresh}
-        looker = Looker(probes=catalogue.probes, pool=pool, workers=workers, clock=clock, inner=inner)
+        snmp = Hub()
+        looker = Looker(
+            probes=catalogue.probes, pool=pool, workers=workers, clock=clock, inner=inner,
+            means=Target(host=None, address=None, secrets=secrets, snmp=snmp),
+        )  # fmt: skip
         recorder = Recorder(store, clock, workers)
         return Agent(
             clock=clock, store=store, workers=workers, book=book, desk=desk, gatekeeper=gatekeeper, executor=executor,
-            remedies=remedies, saves=saves, recorder=recorder, looker=looker, pool=pool, scheduler=scheduler, health=health,
+            remedies=remedies, saves=saves, recorder=recorder, looker=looker, pool=pool, snmp=snmp, scheduler=scheduler, health=health,
             rounds=Rounds(store=store, clock=clock, book=book, saves=saves, executor=executor, workers=workers),
             pipeline=Pipeline(
                 book=book, looker=looker, desk=desk, recorder=recorder, remedies=remedies, workers=workers

@@ -10,13 +10,17 @@ shapes set RECALLS and get it as one more argument of `script`, `read` and `look
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 from agent.clock import Deadline
 from agent.closed import ClosedModel
 from agent.model.check import RunFrom
 from agent.model.look import Look, Section, Unit
 from agent.registry import stamp
+
+if TYPE_CHECKING:
+    from agent.secrets import Secrets
+    from agent.transports.snmp.hub import Hub
 
 FAMILY = "check"
 Class = TypeVar("Class", bound=type)
@@ -26,13 +30,16 @@ Class = TypeVar("Class", bound=type)
 class Target:
     """Whom an agent's look is about: the host's name and address, both None with `hosts: none`.
 
-    `variables` are the host's own of the inventory, `memory` is what the last look at the same thing left.
+    `variables` are the host's own of the inventory, `memory` is what the last look at the same thing left; `secrets`
+    and `snmp` are what the agent has to ask with.
     """
 
     host: str | None
     address: str | None
     variables: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     memory: Any = dataclasses.field(default=None, compare=False, repr=False)
+    secrets: "Secrets | None" = None
+    snmp: "Hub | None" = None
 
 
 class Probe(Protocol):

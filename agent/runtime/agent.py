@@ -20,6 +20,7 @@ from agent.runtime.scheduler import Scheduler
 from agent.runtime.workers import Workers
 from agent.store.engine import Store
 from agent.store.owners import Claim
+from agent.transports.snmp.hub import Hub
 from agent.transports.ssh import SshPool
 
 
@@ -45,12 +46,14 @@ class Agent:
     scheduler: Scheduler
     health: Health
     pool: SshPool
+    snmp: Hub
     claim: Claim | None = None  # a daemon's hold on the state folder
 
     def close(self) -> None:
         """Stop the threads, hang up, close the store; then let the next daemon in."""
         self.workers.close()
         self.pool.close()
+        self.snmp.close()
         self.store.close()
         if self.claim is not None:
             self.claim.release()

@@ -17,6 +17,7 @@ from agent.transports import local
 
 CONNECT_SECONDS = 20.0  # for the login that may come before the first script
 GRACE_SECONDS = 2.0  # a probe keeps its own time; this is for those that fail to
+_NOTHING = Target(host=None, address=None)
 
 Scripts = Sequence[tuple[str, float]]
 
@@ -39,6 +40,7 @@ class Looker:
         workers: Workers,
         clock: Clock,
         inner: Mapping[str, Callable[[Check], Look]],
+        means: Target = _NOTHING,
     ) -> None:
         self._probes: Mapping[str, Any] = probes
         self._pool = pool
@@ -46,6 +48,7 @@ class Looker:
         self._clock = clock
         self._inner = inner
         self._memories = Memories()
+        self._means = means  # what the agent has to ask with, for every target
 
     async def look(self, host: Host | None, checks: Sequence[Check]) -> list[Result]:
         """Everything that is due: what the agent sees itself, and the host's scripts in one round trip."""
@@ -85,10 +88,13 @@ class Looker:
         return await self._workers.look(self._locally, probe, check)
 
     def _target(self, host: Host | None, check: Check) -> Target:
-        memory = self._memories.recall(check)
+        memory, means = self._memories.recall(check), self._means
         if host is None:
-            return Target(host=None, address=None, memory=memory)
-        return Target(host=host.name, address=host.address, variables=host.variables, memory=memory)
+            return dataclasses.replace(means, memory=memory)
+        return Target(
+            host=host.name, address=host.address, variables=host.variables, memory=memory,
+            secrets=means.secrets, snmp=means.snmp,
+        )  # fmt: skip
 
     def _recalled(self, check: Check) -> tuple[Any, ...]:
         return (self._memories.recall(check),) if recalls(self._probes[check.kind]) else ()

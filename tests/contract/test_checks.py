@@ -29,6 +29,10 @@ EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
         "command": [{"command": "echo 'it is' 42; exit 1"}],
         "cpu": [{}],
         "disk": [{"path": "/"}, {"match": "all", "ignore": "tmpfs"}, {"match": ["^/$"]}],
+        "dns": [
+            {"name": "www.example.org"},
+            {"name": "example.org", "type": "MX", "expect": "10 mail.example.org", "servers": ["192.0.2.53"]},
+        ],
         "file": [
             {"path": "/etc/passwd"},
             {"path": "/etc/hostname", "sha256": "true"},
@@ -43,6 +47,7 @@ EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
         "port": [{"port": "22"}, {"port": "53", "protocol": "udp", "address": "127.0.0.1"}],
         "process": [{"name": "sh"}, {"pattern": "^nginx: (master|worker)", "user": "root"}],
         "swap": [{}],
+        "snmp": [{"oid": "1.3.6.1.2.1.1.3.0"}, {"table": {"name": "1.3.6.1.2.1.2.2.1.2"}, "where": {"name": "^lo$"}}],
         "systemd": [{"unit": "nginx.service"}, {"unit": "getty@tty1"}],
         "tcp": [{"port": "25", "expect": "^220 "}],
         "tls": [{"host": "www.example.org"}, {"port": "587", "starttls": "smtp", "name": "mail.example.org"}],

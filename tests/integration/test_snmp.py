@@ -39,7 +39,7 @@ def asked(access: Access, *names: str, seconds: float = 5.0, hub: Hub | None = N
     """One GET, by a hub of its own."""
 
     async def ask() -> list[Cell]:
-        own = hub or Hub(CLOCK)
+        own = hub or Hub()
         try:
             return await Session(own, access, Deadline.after(CLOCK, seconds)).get([ber.oid(name) for name in names])
         finally:
@@ -53,7 +53,7 @@ def table(access: Access, *columns: str, seconds: float = 5.0, **limits: int) ->
     """One table, by a hub of its own."""
 
     async def ask() -> list[Column]:
-        hub = Hub(CLOCK)
+        hub = Hub()
         try:
             session = Session(hub, access, Deadline.after(CLOCK, seconds), **limits)
             return await session.table([ber.oid(name) for name in columns])
@@ -121,7 +121,7 @@ def test_an_engine_is_discovered_once_and_again_after_a_restart(tmp_path: Path) 
         pytest.skip("no snmpd on this machine")
 
     async def looks() -> None:
-        hub = Hub(CLOCK)
+        hub = Hub()
         with running_snmpd(tmp_path) as snmpd:
             access = by(snmpd, "sha1")
             for _ in range(3):
@@ -206,7 +206,7 @@ def test_only_the_address_that_was_asked_may_answer() -> None:
         listening.setblocking(False)
 
         async def attacked() -> None:
-            hub, loop = Hub(CLOCK), asyncio.get_running_loop()
+            hub, loop = Hub(), asyncio.get_running_loop()
             access = Access(address="127.0.0.1", port=listening.getsockname()[1], community="public")
             ask = asyncio.create_task(Session(hub, access, Deadline.after(CLOCK, PATIENCE)).get([ber.oid(NAME)]))
             data, client = await loop.sock_recvfrom(listening, 2048)
@@ -300,7 +300,7 @@ def test_a_flood_is_hung_up_on_and_the_others_are_served() -> None:
         return [b"\x30\x03\x02\x01\x07" * 100] * 2000
 
     async def looks(hostile: Peer, good: Peer) -> list[Any]:
-        hub = Hub(CLOCK)
+        hub = Hub()
         sessions = [Session(hub, public(peer), Deadline.after(CLOCK, 2)) for peer in (hostile, good, good)]
         found = await asyncio.gather(*(one.get([ber.oid(NAME)]) for one in sessions), return_exceptions=True)
         hub.close()

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from agent.clock import Clock, Deadline
+from agent.clock import Deadline
 from agent.errors import AgentError, OutputLimitError, TransportError
 from agent.transports.snmp import message
 from agent.transports.snmp.ber import MalformedError
@@ -169,8 +169,7 @@ class Line:
 class Hub:
     """All lines of a process, kept between looks."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
+    def __init__(self) -> None:
         self._lines: dict[tuple[str, int], Line] = {}
 
     async def line(self, address: str, port: int, deadline: Deadline) -> Line:

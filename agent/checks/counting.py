@@ -1,0 +1,33 @@
+"""What two readings of a device's counters mean: wraps are undone, restarts and resets are noticed (RFC 2863, 3.1.4-6)."""
+
+import dataclasses
+
+from agent.clock import NANOSECONDS
+
+_TICKS = 2**32  # TimeTicks wrap after 497 days
+_SLACK_SECONDS, _SLACK_SHARE = 5.0, 0.2  # two clocks, and counters that agents renew every few seconds
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Moment:
+    """When counters were read: by the device's clock (sysUpTime, hundredths of a second), and by ours."""
+
+    ticks: int
+    at_ns: int
+
+
+def seconds_between(before: Moment, after: Moment) -> float | None:
+    """How long between two readings; None when the device started anew in between, so that nothing can be compared."""
+    ours = (after.at_ns - before.at_ns) / NANOSECONDS
+    theirs = (after.ticks - before.ticks) % _TICKS / 100
+    if ours <= 0 or abs(theirs - ours) > max(_SLACK_SECONDS, ours * _SLACK_SHARE):
+        return None
+    return theirs or ours
+
+
+def gained(before: int, after: int, size: int) -> int | None:
+    """By how much a counter of this size (2^32, 2^64) rose; None when it was set back rather than came round."""
+    if after >= before:
+        return after - before
+    rise = after + size - before
+    return rise if size <= 2**32 and rise < size // 2 else None  # 64 bits do not come round in a lifetime

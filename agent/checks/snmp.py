@@ -1,0 +1,171 @@
+"""check: snmp — what does a device say of itself by SNMP?
+
+SNMP v2c (RFC 3416) or v3 (RFC 3414, AES: RFC 3826): one value (`oid`), several (`oids`), or a table whose rows are
+instances (`table`, narrowed by `where`). Metrics are the names given there, `value` for a single one: numbers as they
+are, TimeTicks in seconds, text as words; a counter has its rate per second beside it (`value_rate`), from the second
+look on. Critical when the agent does not answer or has no such value; the rest is for `warn` and `crit` to say. The
+community, or user and passwords, come from `access` or from the host's variables `snmp_community`, `snmp_user`,
+`snmp_password`, `snmp_privacy` and so on, plain or as `{secret: name}`.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from agent.checks import Target, check
+from agent.checks.asking import Oid, SnmpAccess, access_of, session
+from agent.checks.counting import Moment, gained, seconds_between
+from agent.checks.reading import Pattern, is_found, one_line, told
+from agent.clock import Deadline
+from agent.closed import ClosedModel, Text
+from agent.errors import TransportError
+from agent.model.check import RunFrom
+from agent.model.look import Look, Measure, Unit, Verdict
+from agent.transports.snmp import ber
+from agent.transports.snmp.ber import Cell
+from agent.transports.snmp.session import Access, Column, Session
+
+_UPTIME = ber.oid("1.3.6.1.2.1.1.3.0")
+_LONGEST = 200  # characters of a text as a metric
+
+
+class SnmpOptions(ClosedModel):
+    """Which values, and how the agent is opened."""
+
+    oid: Oid | None = Field(default=None, description="One value: its whole name, such as 1.3.6.1.2.1.25.1.6.0")
+    oids: dict[Text, Oid] = Field(default={}, description="Several values: metric: name")
+    table: dict[Text, Oid] = Field(default={}, description="Columns of a table, metric: name; one instance per row")
+    where: dict[Text, Pattern] = Field(
+        default={}, description="Column: pattern (RE2); only rows in which all of them are found"
+    )
+    instance: Text | None = Field(default=None, description="The column that names the rows; left out: their index")
+    access: SnmpAccess = Field(default_factory=SnmpAccess, description="What opens the agent")
+
+    @model_validator(mode="after")
+    def _asks_for_one_thing(self) -> Self:
+        if sum(map(bool, (self.oid, self.oids, self.table))) != 1:
+            raise ValueError("exactly one of oid, oids and table is due")
+        for column in (*self.where, *([self.instance] if self.instance is not None else [])):
+            if column not in self.table:
+                raise ValueError(f"{column!r} is not a column of the table")
+        return self
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Memory:
+    """What a look leaves: what opened the agent, and the counters with their moment."""
+
+    access: Access | None
+    moment: Moment | None = None
+    counters: Mapping[tuple[str, str], Cell] = dataclasses.field(default_factory=dict)
+
+
+@check("snmp")
+class Snmp:
+    """One GET, or one walk through a table."""
+
+    OPTIONS: ClassVar = SnmpOptions
+    SHORT: ClassVar = "oid"
+    METRICS: ClassVar[Mapping[str, Unit] | None] = None
+    RUN_FROM: ClassVar = RunFrom.AGENT
+    INSTANCES: ClassVar = True
+
+    @staticmethod
+    async def reach(target: Target, options: SnmpOptions, deadline: Deadline) -> Look:
+        """Ask; over by the deadline."""
+        before: _Memory = target.memory or _Memory(access=None)
+        access = before.access or access_of(target, options.access)
+        asking = session(target, access, deadline)
+        try:
+            if options.table:
+                return await _rows(asking, options, before, access, deadline)
+            return await _values(asking, options, before, access, deadline)
+        except TransportError as error:
+            failed = told(Verdict.CRITICAL, str(error), evidence=error.hint)
+            return dataclasses.replace(failed, memory=dataclasses.replace(before, access=None))
+
+
+async def _values(asking: Session, options: SnmpOptions, before: _Memory, access: Access, deadline: Deadline) -> Look:
+    names = options.oids or {"value": options.oid or ""}
+    uptime, *cells = await asking.get([_UPTIME, *map(ber.oid, names.values())])
+    missing = [names[name] for name, (tag, _) in zip(names, cells, strict=True) if tag in ber.ABSENT]
+    row = {name: cell for name, cell in zip(names, cells, strict=True) if cell[0] not in ber.ABSENT}
+    reading = _Reading(before, uptime, deadline, access)
+    look = reading.look("", row, named="value" if options.oid else "")
+    if missing:
+        look = dataclasses.replace(look, verdict=Verdict.CRITICAL, summary=one_line(f"no {', '.join(missing)} there"))
+    return dataclasses.replace(look, memory=reading.left())
+
+
+async def _rows(asking: Session, options: SnmpOptions, before: _Memory, access: Access, deadline: Deadline) -> Look:
+    [uptime] = await asking.get([_UPTIME])
+    columns = await asking.table([ber.oid(name) for name in options.table.values()])
+    reading = _Reading(before, uptime, deadline, access)
+    found: dict[str, Look] = {}
+    for index, row in _joined(options.table, columns):
+        if all(name in row and is_found(pattern, ber.text(row[name])) for name, pattern in options.where.items()):
+            name = one_line(ber.text(row[options.instance]), 100) if options.instance in row else ""
+            name = name if name and name not in found else f"{name} ({index})" if name else index
+            found[name] = reading.look(name, row)
+    if not found:
+        summary = "no row matches" if any(columns) else "there is no such table"
+        return dataclasses.replace(told(Verdict.UNKNOWN, summary), memory=reading.left())
+    rows = f"{len(found)} row{'s' if len(found) != 1 else ''}"
+    return dataclasses.replace(told(Verdict.OK, rows, instances=found), memory=reading.left())
+
+
+def _joined(names: Iterable[str], columns: list[Column]) -> Iterator[tuple[str, dict[str, Cell]]]:
+    """The rows in their order: index in dots, cells by the name of their column."""
+    for index in sorted({index for column in columns for index in column}, key=ber.numbers):
+        row = {name: column[index] for name, column in zip(names, columns, strict=True) if index in column}
+        yield ".".join(map(str, ber.numbers(index))), row
+
+
+class _Reading:
+    """One reading of values, beside the one before."""
+
+    def __init__(self, before: _Memory, uptime: Cell, deadline: Deadline, access: Access) -> None:
+        self._before = before
+        self._access = access
+        self._counters: dict[tuple[str, str], Cell] = {}
+        self._moment = Moment(ticks=int(ber.number(uptime) or 0), at_ns=deadline.clock.boottime())
+        self._seconds = seconds_between(before.moment, self._moment) if before.moment else None
+
+    def left(self) -> _Memory:
+        """What the next look will want to know."""
+        return _Memory(access=self._access, moment=self._moment, counters=self._counters)
+
+    def look(self, instance: str, row: Mapping[str, Cell], named: str = "") -> Look:
+        """The values of one row as metrics; `named` needs no name in the summary."""
+        metrics: dict[str, Measure] = {}
+        units: dict[str, Unit] = {}
+        for name, cell in row.items():
+            metrics[name], units[name] = _measure(cell)
+            if cell[0] in ber.COUNTERS:
+                self._counters[instance, name] = cell
+                rate = self._rate(self._before.counters.get((instance, name)), cell)
+                if rate is not None:
+                    metrics[f"{name}_rate"], units[f"{name}_rate"] = rate, Unit.PER_SECOND
+        words = (f"{'' if name == named else f'{name} '}{_shown(value)}" for name, value in metrics.items())
+        return told(Verdict.OK, ", ".join(words) or "nothing", metrics=metrics, units=units)
+
+    def _rate(self, before: Cell | None, after: Cell) -> float | None:
+        if before is None or self._seconds is None or before[0] != after[0]:
+            return None
+        rise = gained(int(ber.number(before) or 0), int(ber.number(after) or 0), ber.COUNTERS[after[0]])
+        return None if rise is None else rise / self._seconds
+
+
+def _measure(cell: Cell) -> tuple[Measure, Unit]:
+    value = ber.number(cell)
+    if cell[0] == ber.TIME_TICKS and value is not None:
+        return value / 100, Unit.SECONDS
+    if value is not None and abs(value) < float("inf"):
+        return float(value), Unit.NUMBER
+    return one_line(ber.text(cell), _LONGEST), Unit.TEXT
+
+
+def _shown(value: Measure) -> str:
+    return one_line(value, 60) if isinstance(value, str) else f"{value:.6g}"
