@@ -40,6 +40,7 @@ EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
         ],
         "http": [{"url": "https://www.example.org/health", "expect": {"status": ["200"], "json": {"db": "up"}}}],
         "inodes": [{"path": "/"}, {"match": "all", "ignore": ["tmpfs"]}],
+        "interfaces": [{"match": "^(eth|Gi|xe)"}, {"alias": "uplink", "admin": "all"}],
         "load": [{}],
         "memory": [{}],
         "nagios": [{"command": "echo 'OK | load=0.5;;;0'"}],
