@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from agent.closed import ClosedModel
+from agent.closed import ClosedModel, Text, Texts
 from agent.model.bounds import Bounds
 from agent.model.look import Unit
 from agent.model.policy import Problem
@@ -184,14 +184,26 @@ def _check(item: source.Node, place: Place, known: Catalogue, wrong: list[Fault]
     if kind is None or not isinstance(item, dict):
         return None
     options, sound = _options(known.probes, kind, item[kind], place / kind, wrong)
-    if spec is None:
-        return None
     metrics: Mapping[str, Unit] | None = known.probes[kind].METRICS  # type: ignore[attr-defined]  # the Probe protocol
+    if spec is None:  # its bounds may be wrong as well, and all errors are told at once
+        _bounds_of_a_broken_check(item, metrics, place, wrong)
+        return None
     warn = _bounds(spec.warn, metrics, place / "warn", wrong)
     crit = _bounds(spec.crit, metrics, place / "crit", wrong)
     if not sound or isinstance(warn, Fault) or isinstance(crit, Fault):
         return None
     return CheckEntry(spec=spec, kind=kind, given=item[kind], options=options, warn=warn, crit=crit)
+
+
+def _bounds_of_a_broken_check(
+    item: Mapping[str, source.Node], metrics: Mapping[str, Unit] | None, place: Place, wrong: list[Fault]
+) -> None:
+    for key in ("warn", "crit"):
+        try:
+            given = TypeAdapter(dict[Text, Texts]).validate_python(item.get(key, {}))
+        except ValidationError:
+            continue  # its shape is wrong: that has been told
+        _bounds(given, metrics, place / key, wrong)
 
 
 def _bounds(

@@ -22,7 +22,7 @@ from agent.practices import incidents as practice
 from agent.practices import story
 from agent.runtime import documents
 from agent.runtime.book import Book
-from agent.store import counters, executions, ids, incidents, journal, outbox, states
+from agent.store import counters, executions, ids, incidents, journal, leases, outbox, states
 from agent.store.engine import Store
 from agent.store.tx import Tx
 
@@ -196,6 +196,8 @@ class Desk:
         execution = executions.get(tx, decided.exec_id) if decided.exec_id else None
         if execution is not None and execution.verified is None:
             executions.update(tx, dataclasses.replace(execution, verified=worked, revision=execution.revision + 1))
+            if worked:  # also one whose end was uncertain is settled by evidence
+                leases.release_all(tx, execution.id)
         incident = incidents.open_of(tx, key)
         if incident is not None:
             self.tell(tx, incident, "remedy-worked" if worked else "remedy-failed", decided.why)

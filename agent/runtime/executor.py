@@ -48,6 +48,9 @@ class Work(Protocol):
     def finish(self, execution: Execution, run_dir: Path, ended: Ended, /) -> Finish:
         """What the run folder says of the end."""
 
+    def lost(self, execution: Execution, /) -> Finish:
+        """What it means that the shim is gone and left no result."""
+
     def record(self, tx: Tx, execution: Execution, finish: Finish) -> Callable[[], None]:
         """Write what follows, in the same transaction; the callable runs once it is durable."""
 
@@ -147,8 +150,7 @@ class Executor:
     def _judge(self, execution: Execution, ended: Ended | child.Lost) -> Finish:
         if isinstance(ended, child.Lost):
             child.sweep(self.run_dir(execution))  # what it started must not run on while we say that it is over
-            summary = "its shim is gone and left no result: nobody can say how it ended"
-            return Finish(state=ExecutionState.UNCERTAIN, summary=summary)
+            return self._works[execution.kind].lost(execution)
         try:
             return self._works[execution.kind].finish(execution, self.run_dir(execution), ended)
         except (WatchkeeperError, OSError, ValueError) as error:
@@ -190,9 +192,7 @@ class Executor:
 
 def release(tx: Tx, execution: Execution) -> None:
     """Free everything that an execution holds."""
-    for lease in leases.held(tx):
-        if lease.owner == execution.id:
-            leases.release(tx, lease.name, execution.id)
+    leases.release_all(tx, execution.id)
 
 
 def _shim(execution: Execution) -> Shim | None:

@@ -162,7 +162,7 @@ class Gatekeeper:
             parents=state.parents if state else (),
             paused=_paused(remedy.paused_until_us, remedy.paused_why, now_us) if remedy else "",
             ledger=self._ledger(tx, now_us, self._span(request)),
-            locks=tuple((lease.name, lease.owner) for lease in leases.held(tx)),
+            locks=tuple((lease.name, self._holder(tx, lease.owner)) for lease in leases.held(tx)),
             playbook_missing=self._missing(request.playbook),
             raised_risk=self._raised(request.playbook),
         )
@@ -201,9 +201,11 @@ class Gatekeeper:
         if check is None:
             return None
         seen = looks.latest(tx, [check.key]).get(check.key)
+        if seen is None:
+            return None
         now_us = self._clock.now()
         beat = calendar.shortest_seconds(check.every, now_us)
-        age = (now_us - seen.at_us) / MICROSECONDS if seen else float("inf")
+        age = (now_us - seen.at_us) / MICROSECONDS
         hard = self._book.state(check.key).hard is not Verdict.OK
         return Evidence(age_seconds=age, fresh_for_seconds=2 * beat + check.timeout_seconds, is_hard=hard)
 
@@ -228,6 +230,10 @@ class Gatekeeper:
             if one.kind in {ExecutionKind.REMEDY, ExecutionKind.PLAYBOOK, ExecutionKind.RESTORE}
             and one.state is not ExecutionState.CANCELLED
         )  # fmt: skip
+
+    def _holder(self, tx: Tx, owner: str) -> str:
+        execution = executions.get(tx, owner)
+        return f"{execution.number} ({execution.item})" if execution else owner
 
     def _missing(self, name: str) -> str:
         if not name or exists(self._book.policies.config.playbooks, name):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from agent.clock import NANOSECONDS
 from agent.model.decision import Reload
 from agent.model.state import Phase
 from agent.runtime.agent import Agent
@@ -20,6 +21,7 @@ class Orders:
         self._rota = rota
         self._soon = False
         self._turns = 0
+        self._asked_ns = agent.clock.boottime()
 
     def reload_soon(self) -> None:
         """A signal asked for it."""
@@ -39,6 +41,10 @@ class Orders:
     async def look_at_files(self) -> None:
         """Reload when a signal asked for it or a file has other content."""
         self._turns += 1
+        every_ns = int(self._agent.book.policies.config.inventory_every_seconds * NANOSECONDS)
+        if self._agent.clock.boottime() - self._asked_ns > every_ns:
+            self._asked_ns = self._agent.clock.boottime()
+            self._soon = self._soon or self._agent.reloader.asks_a_program()
         if self._soon or (self._turns % LOOK_EVERY_TURNS == 0 and self._agent.reloader.has_changed()):
             self._soon = False
             await self._reload(consent=False, actor="agent")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -108,6 +109,10 @@ class Reloader:
         before, self._seen = self._seen, now
         return bool(before) and now != before
 
+    def asks_a_program(self) -> bool:
+        """Whether the inventory comes from a program: then its files do not tell when it changes."""
+        return any(os.access(path, os.X_OK) for path in _files((self._book.policies.config.inventory,)))
+
     def _keep(self, problems: tuple[Problem, ...], question: str) -> Outcome:
         with self._store.write() as tx:
             self._tell(tx, problems, question)
@@ -150,7 +155,7 @@ class Reloader:
     def _line(self, fresh: PolicySet, generation: int, gone: list[str], actor: str) -> Entry:
         return Entry(
             actor=actor, kind="policies-in-force", object_type="policies", object_id=str(generation),
-            why=f"{len(fresh.checks)} checks, {len(fresh.remedies)} remedies, {len(fresh.backups)} backups",
+            why=f"checks: {len(fresh.checks)}, remedies: {len(fresh.remedies)}, backups: {len(fresh.backups)}",
             body={"digest": fresh.digest, "removed": gone, "files": {
                 name: hashlib.sha256(data).hexdigest() for name, data in fresh.sources.items()}},
             policy_generation=generation,

@@ -137,6 +137,11 @@ class Plays:
                   "last_task": outcome.last_task, "how": ended.how}  # fmt: skip
         return Finish(state=state, summary=outcome.summary, exit_code=ended.exit_code, detail=detail)
 
+    def lost(self, _: Execution, /) -> Finish:
+        """Nobody can say how far the play came; it is never blindly run again."""
+        summary = "its shim is gone and left no result: nobody can say how it ended"
+        return Finish(state=ExecutionState.UNCERTAIN, summary=summary)
+
     def record(self, tx: Tx, execution: Execution, finish: Finish) -> Callable[[], None]:
         """Let the story go on; an uncertain manual run becomes an incident, for its hosts stay locked."""
         if execution.kind is not ExecutionKind.REMEDY:

@@ -70,8 +70,9 @@ class Rota:
 
     async def look(self, host: str | None, checks: list[Check]) -> None:
         """Look at a host, and let what was seen decide when it is looked at next."""
-        policies = self._agent.book.policies
-        results = await self._agent.pipeline.watch(policies.hosts.get(host) if host else None, checks)
+        policies, now_us = self._agent.book.policies, self._agent.clock.now()
+        awake = [check for check in checks if check.paused_until_us is None or check.paused_until_us <= now_us]
+        results = await self._agent.pipeline.watch(policies.hosts.get(host) if host else None, awake)
         self.looked += len(results)
         self.hurry(result.key for result in results)
         self.hurry(self._agent.book.wanted_proofs())

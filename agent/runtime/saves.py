@@ -131,6 +131,10 @@ class Saves:
             exit_code=ended.exit_code, detail=dataclasses.asdict(result),
         )  # fmt: skip
 
+    def lost(self, _: Execution, /) -> Finish:
+        """Nothing was saved, proven or restored as far as anybody can tell: that is a failure, and may be repeated."""
+        return Finish(state=ExecutionState.FAILED, summary="its shim is gone and left no result; it may be repeated")
+
     def record(self, tx: Tx, execution: Execution, finish: Finish) -> Callable[[], None]:
         """Keep the point or the proof with the end of the execution."""
         if finish.detail and execution.kind in {ExecutionKind.BACKUP, ExecutionKind.DRILL}:

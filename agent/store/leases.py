@@ -42,6 +42,7 @@ _TAKE = _TAKE.on_conflict_do_update(
 )
 _MINE = (leases.c.name == bindparam("at_name"), leases.c.owner == bindparam("at_owner"))
 _RELEASE = update(leases).where(*_MINE).values(owner=None)
+_RELEASE_ALL = update(leases).where(leases.c.owner == bindparam("at_owner")).values(owner=None)
 _RENEW = update(leases).where(*_MINE).values(pid=bindparam("to_pid"), started=bindparam("to_started"))
 
 
@@ -72,6 +73,11 @@ def acquire(tx: Tx, *, name: str, owner: str, pid: int, started: int, deadline_n
 def release(tx: Tx, name: str, owner: str) -> bool:
     """Free a name; False when this owner does not hold it (any more)."""
     return tx.connection.execute(_RELEASE, {"at_name": name, "at_owner": owner}).rowcount == 1
+
+
+def release_all(tx: Tx, owner: str) -> int:
+    """Free every name that an owner holds; how many there were."""
+    return tx.connection.execute(_RELEASE_ALL, {"at_owner": owner}).rowcount
 
 
 def renew_owner(tx: Tx, name: str, owner: str, pid: int, started: int) -> Lease:
