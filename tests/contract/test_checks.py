@@ -33,6 +33,7 @@ EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
             {"name": "www.example.org"},
             {"name": "example.org", "type": "MX", "expect": "10 mail.example.org", "servers": ["192.0.2.53"]},
         ],
+        "domain": [{"name": "example.org"}, {"name": "example.co.uk", "rdap": "https://rdap.example.net/"}],
         "file": [
             {"path": "/etc/passwd"},
             {"path": "/etc/hostname", "sha256": "true"},
