@@ -62,8 +62,9 @@ async def start(agent: Agent, rota: Rota) -> None:
     for key in tuple(agent.book.states()):
         await agent.pipeline.follow(key, Gap(at_us=agent.clock.now(), from_us=0))
     await agent.executor.adopt()
-    await agent.pipeline.resume(tuple(agent.book.states()))
     rota.adopt()
+    for key in agent.pipeline.take_up():
+        agent.scheduler.now(key)
 
 
 def _note(agent: Agent, kind: str, why: str) -> None:

@@ -30,6 +30,8 @@ class Pipeline:
         self._remedies = remedies
         self._workers = workers
         self._turn = asyncio.Lock()
+        self._unanswered: set[str] = set()
+        self._seen: set[str] = set()  # since this process began
 
     async def watch(self, host: Host | None, checks: Sequence[Check]) -> list[Result]:
         """Look at all that is due on one host, and follow every result through."""
@@ -46,6 +48,8 @@ class Pipeline:
             return
         self._recorder.note(result)
         await self._weigh_parents(result.key)
+        if result.key not in self._seen:  # a silence may have begun while nobody watched
+            await self._weigh_windows(self._book.policies.checks[result.key], self._recorder.now(), only_begun=True)
         await self.follow(result.key, result)
         for asker in self._book.askers(result.key):
             proof = Proof(
@@ -53,6 +57,10 @@ class Pipeline:
                 verdict=self._book.state(result.key).raw or Verdict.UNKNOWN,
             )  # fmt: skip
             await self.follow(asker, proof)
+        self._seen.add(result.key)
+        if result.key in self._unanswered:
+            self._unanswered.discard(result.key)
+            await self.resume((result.key,))
 
     async def follow(self, key: str, given: Input, *, actor: str = AGENT) -> None:
         """Whatever was given: step → record → respond."""
@@ -75,6 +83,12 @@ class Pipeline:
                 if execution is not None:
                     await self._remedies.start(execution)
 
+    def take_up(self) -> tuple[str, ...]:
+        """At a start: what was being asked, and what time may decide, waits for a fresh look; what is to be looked at."""
+        climbs = {key: state.climb for key, state in self._book.states().items()}
+        self._unanswered = {key for key, climb in climbs.items() if climb is not None and climb.phase is Phase.ASKED}
+        return (*self._unanswered, *self._book.restless())
+
     async def resume(self, keys: Iterable[str]) -> None:
         """Ask again what was being asked when a process ended, here or in another one."""
         for key in keys:
@@ -92,14 +106,21 @@ class Pipeline:
             await self.follow(key, Parents(at_us=self._recorder.now(), failing=failing))
 
     async def take_time(self, now_us: int) -> None:
-        """Time passed: windows open and close, verifications run out, what was refused is asked again."""
+        """Time passed: windows open and close, verifications run out, what was refused is asked again.
+
+        For what was seen since this process began: after a pause time decides nothing before a fresh look.
+        """
         policies = self._book.policies
-        for key in self._book.restless():
+        for key in self._seen.intersection(self._book.restless()):
             await self.follow(key, Tick(at_us=now_us))
         for check in policies.checks.values() if policies.windows else ():
-            silenced = calendar.silence(policies.windows, check.service, check.host, now_us)
-            if silenced != self._book.state(check.key).silenced:
-                await self.follow(check.key, WindowEdge(at_us=now_us, silenced=silenced))
+            if check.key in self._seen:
+                await self._weigh_windows(check, now_us)
+
+    async def _weigh_windows(self, check: Check, now_us: int, *, only_begun: bool = False) -> None:
+        silenced = calendar.silence(self._book.policies.windows, check.service, check.host, now_us)
+        if silenced != self._book.state(check.key).silenced and (silenced or not only_begun):
+            await self.follow(check.key, WindowEdge(at_us=now_us, silenced=silenced))
 
     def _is_out_of_reach(self, check: Check) -> bool:
         """A check that the agent makes itself is left out while its host cannot be reached: its last value stands."""
