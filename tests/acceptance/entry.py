@@ -1,15 +1,14 @@
 """Runs the daemon as the command line does, with a failpoint that kills the process: the entry point of these tests.
 
 Arguments: CONFIG SECONDS [FAILPOINT HIT]. The process dies by SIGKILL the HIT-th time that it passes the failpoint of
-that name; at the failpoint `log` it dies never and says on stderr what it passes. It prints `ready` once it runs.
+that name once it runs (`ready` on stdout), where only commits with a line for the journal count, for what is merely
+measured is written whenever it suits; or since it was started, when `start:` stands before the name.
 """
 
 import asyncio
-import itertools
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from agent import log
@@ -19,32 +18,44 @@ from agent.runtime import daemon
 from agent.runtime.heartbeat import Heartbeat, notify_socket
 
 
-def deadly(name: str, hit: int) -> Callable[[str], None]:
-    """A failpoint at which the process dies."""
-    hits = itertools.count(1)  # one call of next() is atomic: several threads pass here
+class Failpoint:
+    """A point at which the process dies."""
 
-    def pass_by(point: str) -> None:
-        if name == "log":
-            print("passes", point, file=sys.stderr, flush=True)
-        elif point == name and next(hits) == hit:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def __init__(self, name: str, hit: int) -> None:
+        begins, _, self._name = name.rpartition(":")
+        self._hit = hit
+        self._hits = 0
+        self._counts_all = self._is_armed = begins == "start"
+        self._is_journaled = False
 
-    return pass_by
+    def arm(self) -> None:
+        """The daemon runs: tell the test, and count from now on."""
+        self._is_armed = True
+        print("ready", flush=True)
+
+    def __call__(self, point: str) -> None:
+        """What the agent calls in passing; the points of the store under its lock, so that they come one by one."""
+        self._is_journaled |= point == "journal-append"
+        counts = self._counts_all or self._is_journaled or not point.endswith("-commit")
+        if self._is_armed and point == self._name and counts:
+            self._hits += 1
+            if self._hits == self._hit:
+                os.kill(os.getpid(), signal.SIGKILL)
+        if point == "after-commit":
+            self._is_journaled = False
 
 
-def main(config: str, seconds: str, failpoint: str = "", hit: str = "0") -> int:
+def main(config: str, seconds: str, name: str = "", hit: str = "0") -> int:
     """Run the daemon; its exit code."""
     log.set_up("INFO", as_json=False)
+    failpoint = Failpoint(name, int(hit))
     try:
-        agent = Builder(Path(config), failpoint=deadly(failpoint, int(hit))).agent(migrate=True)
+        agent = Builder(Path(config), failpoint=failpoint).agent(migrate=True)
     except WatchkeeperError as error:
         print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
         return error.exit_code
-    setting = daemon.Setting(
-        for_seconds=float(seconds),
-        heartbeat=Heartbeat(agent.clock, notify_socket()),
-        on_started=lambda: print("ready", flush=True),
-    )
+    heartbeat = Heartbeat(agent.clock, notify_socket())
+    setting = daemon.Setting(for_seconds=float(seconds), heartbeat=heartbeat, on_started=failpoint.arm)
     try:
         asyncio.run(daemon.run(agent, setting))
     finally:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,29 @@ class Daemon:
         return self.ends()
 
 
+class Watch:
+    """Looks for the canary in the arguments and the environment of everything that runs, again and again until its end."""
+
+    def __init__(self, canary: str) -> None:
+        self._canary = canary
+        self._found: set[str] = set()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while True:
+            self._found.update(search_processes(self._canary, spared=[os.getpid()]))
+            if self._over.wait(1.0):
+                return
+
+    def end(self) -> list[str]:
+        """Where it was seen."""
+        self._over.set()
+        self._thread.join()
+        return sorted(self._found)
+
+
 class World:
     """Everything of one test, under one folder; `host` is where the things are that the local host is checked for."""
 
@@ -85,6 +109,7 @@ class World:
         self.state = folder / "var"
         self.host = folder / "host"
         self.daemons: list[Daemon] = []
+        self._watch = Watch(canary)
         self._store: Store | None = None
         self.host.mkdir()
         for name in ("canary", "hook"):
@@ -153,7 +178,7 @@ class World:
     def run(self, *failpoint: object, **options: Any) -> Daemon:
         """Start a daemon and wait until it runs."""
         daemon = self.start(*failpoint, **options)
-        until(daemon.is_ready, PATIENCE, "the daemon is ready")
+        until(daemon.is_ready, PATIENCE, "the daemon is ready", pause_seconds=0.03)
         return daemon
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -166,7 +191,7 @@ class World:
     def until(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
         """Wait until something holds; the log of the daemon is part of the failure."""
         try:
-            until(lambda: bool(condition()), seconds, what)
+            until(lambda: bool(condition()), seconds, what, pause_seconds=0.03)
         except AssertionError as error:
             told = self.daemons[-1].told() if self.daemons else ""
             raise AssertionError(f"{error}\n{self.story()}\n{told}") from None
@@ -250,13 +275,13 @@ class World:
     # the end
 
     def end(self) -> None:
-        """Search for the canary while everything still runs, end all that runs, verify the journal."""
-        seen = search_processes(self.canary, spared=[os.getpid()])
+        """End all that runs, search for the canary, verify the journal."""
+        seen = self._watch.end()
         for daemon in self.daemons:
             daemon.kill()
         if self._store is not None:
             self._store.close()
-        assert seen == ()
+        assert seen == []
         spared = {self.folder / "secrets", self.host}
         searched = [path for path in self.folder.iterdir() if path not in spared]
         assert search_canary(self.canary, [*searched, Path("/dev/shm"), Path.home() / ".ansible"]) == ()
