@@ -45,6 +45,7 @@ EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
         "load": [{}],
         "memory": [{}],
         "nagios": [{"command": "echo 'OK | load=0.5;;;0'"}],
+        "packages": [{}],
         "ping": [{}, {"host": "192.0.2.1", "count": "3", "interval": "1s", "family": "v4"}],
         "port": [{"port": "22"}, {"port": "53", "protocol": "udp", "address": "127.0.0.1"}],
         "process": [{"name": "sh"}, {"pattern": "^nginx: (master|worker)", "user": "root"}],
