@@ -48,8 +48,10 @@ class Pipeline:
             return
         self._recorder.note(result)
         await self._weigh_parents(result.key)
-        if result.key not in self._seen:  # a silence may have begun while nobody watched
-            await self._weigh_windows(self._book.policies.checks[result.key], self._recorder.now(), only_begun=True)
+        is_first = result.key not in self._seen
+        if is_first or self._book.state(result.key).silenced:  # it may have begun unwatched, or its window be gone
+            check = self._book.policies.checks[result.key]
+            await self._weigh_windows(check, self._recorder.now(), only_begun=is_first)
         await self.follow(result.key, result)
         for asker in self._book.askers(result.key):
             proof = Proof(
