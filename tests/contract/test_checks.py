@@ -27,6 +27,7 @@ PROBES: Mapping[str, Any] = scan(agent.checks, FAMILY)
 EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
     {
         "command": [{"command": "echo 'it is' 42; exit 1"}],
+        "container": [{"name": "web", "engine": "podman"}],
         "cpu": [{}],
         "disk": [{"path": "/"}, {"match": "all", "ignore": "tmpfs"}, {"match": ["^/$"]}],
         "dns": [

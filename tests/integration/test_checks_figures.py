@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agent.checks.container import Container, ContainerOptions
 from agent.checks.cpu import Cpu, CpuOptions
 from agent.checks.file import File, FileOptions
 from agent.checks.inodes import Inodes, InodesOptions
@@ -123,3 +124,21 @@ def test_a_file_is_there_or_not_as_it_should_be(tmp_path: Path, shell: str) -> N
     assert here(shell, File, FileOptions(path=absent, exists=False)).verdict is Verdict.OK
     assert here(shell, File, FileOptions(path=str(tmp_path), exists=False)).verdict is Verdict.CRITICAL
     assert here(shell, File, FileOptions(path="/etc/passwd/x")).verdict is Verdict.CRITICAL
+
+
+ENGINE = """\
+#!/bin/sh
+# Stands in for an engine, which no small package has: prints what it was asked as the state's error.
+printf '{"state": {"Status": "exited", "Error": "%s"}}\\n' "$(printf '[%s]' "$@" | tr '"' "'")"
+"""
+
+
+def test_an_engine_is_asked_for_the_state_alone(tmp_path: Path, shell: str) -> None:
+    engine = tmp_path / "podman"
+    engine.write_text(ENGINE)
+    engine.chmod(0o755)
+    options = ContainerOptions(name="web.1", engine="podman")
+    argv = ["env", f"PATH={tmp_path}:{os.environ['PATH']}", *shell.split(), "-c", Container.script(options)]
+    done = local.run(argv, deadline=Deadline.after(CLOCK, 20))
+    template = "{'state': {{json .State}}, 'restarts': {{json .RestartCount}}}"
+    assert f"[inspect][--type][container][--format][{template}][web.1]" in done.stdout
