@@ -61,11 +61,16 @@ class Look:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
-    """What one script of a batch printed on a host: text (stdout and stderr, bounded), exit code, whether time ran out."""
+    """What one script of a batch printed on a host: text (stdout and stderr, bounded), exit code, whether time ran out.
+
+    The agent's clock said `asked_us` before the batch was sent and `answered_us` once it was back (microseconds UTC).
+    """
 
     text: str
     exit_code: int
     timed_out: bool = False
+    asked_us: int = dataclasses.field(default=0, compare=False, repr=False)
+    answered_us: int = dataclasses.field(default=0, compare=False, repr=False)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -103,8 +103,12 @@ def _section(script: str, seconds: float, deadline: Deadline) -> Section:
         return Section(text="", exit_code=TIMED_OUT, timed_out=True)
     own = Deadline.after(deadline.clock, min(seconds, deadline.remaining_seconds()))
     argv = ["/bin/sh", "-c", f"exec 2>&1\n{script}"]
+    asked_us = deadline.clock.now()
     done = run(argv, deadline=own, env=PLAIN, cwd=Path("/"), limit_bytes=SECTION_LIMIT)
-    return Section(text=done.stdout, exit_code=done.exit_code, timed_out=done.timed_out)
+    return Section(
+        text=done.stdout, exit_code=done.exit_code, timed_out=done.timed_out, asked_us=asked_us,
+        answered_us=deadline.clock.now(),
+    )  # fmt: skip
 
 
 class _Conversation:

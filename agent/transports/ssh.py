@@ -138,8 +138,11 @@ class SshPool:
     def _round_trip(self, shell: Shell, scripts: Sequence[tuple[str, float]], deadline: Deadline) -> list[Section]:
         with self._lock:
             self._counts = dataclasses.replace(self._counts, round_trips=self._counts.round_trips + 1)
+        asked_us = self._clock.now()
         with self._cutoff.watching(login.socket_of(shell.transport), deadline):
-            return shell.ask(scripts, deadline)
+            sections = shell.ask(scripts, deadline)
+        now_us = self._clock.now()
+        return [dataclasses.replace(section, asked_us=asked_us, answered_us=now_us) for section in sections]
 
 
 def _stamp(pins: Path) -> tuple[int, ...]:

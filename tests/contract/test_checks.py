@@ -26,6 +26,7 @@ PROBES: Mapping[str, Any] = scan(agent.checks, FAMILY)
 # What an operator may write behind the probe's name; a probe without an example here fails the first test.
 EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
     {
+        "clock": [{}],
         "command": [{"command": "echo 'it is' 42; exit 1"}],
         "container": [{"name": "web", "engine": "podman"}],
         "cpu": [{}],

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agent.checks.clock import ClockOptions, HostClock
 from agent.checks.container import Container, ContainerOptions
 from agent.checks.cpu import Cpu, CpuOptions
 from agent.checks.file import File, FileOptions
@@ -17,8 +18,12 @@ from agent.checks.port import ListeningPort, PortOptions
 from agent.checks.swap import Swap, SwapOptions
 from agent.checks.uptime import Uptime, UptimeOptions
 from agent.clock import Deadline, SystemClock
+from agent.model.host import Connection, Host
 from agent.model.look import Look, Section, Verdict
-from agent.transports import local
+from agent.transports import known_hosts, local
+from agent.transports.known_hosts import HostKey
+from agent.transports.ssh import SshPool
+from tests.lab.sshd import Sshd
 
 CLOCK = SystemClock()
 
@@ -142,3 +147,28 @@ def test_an_engine_is_asked_for_the_state_alone(tmp_path: Path, shell: str) -> N
     done = local.run(argv, deadline=Deadline.after(CLOCK, 20))
     template = "{'state': {{json .State}}, 'restarts': {{json .RestartCount}}}"
     assert f"[inspect][--type][container][--format][{template}][web.1]" in done.stdout
+
+
+def test_this_machine_agrees_with_itself_about_the_time() -> None:
+    [section] = local.run_batch([(HostClock.script(ClockOptions()), 10.0)], Deadline.after(CLOCK, 15))
+    look = HostClock.read(section, ClockOptions())
+    assert (look.verdict, look.metrics["offset"]) == (Verdict.OK, 0.0), look
+
+
+def test_a_host_over_ssh_agrees_too(sshd: Sshd, tmp_path: Path) -> None:
+    kind, body = sshd.public_key.split()
+    host = Host(
+        name="there", address=sshd.address, port=sshd.port, user=sshd.user, key_file=str(sshd.key_file),
+        connection=Connection.SSH,
+    )  # fmt: skip
+    known_hosts.pin(tmp_path / "known_hosts", host, HostKey(type=kind, base64=body))
+    pool = SshPool(tmp_path / "known_hosts", CLOCK)
+    probes: list[tuple[Any, Any]] = [(HostClock, ClockOptions()), (Cpu, CpuOptions()), (Swap, SwapOptions())]
+    try:
+        scripts = [(probe.script(options), 10.0) for probe, options in probes]
+        sections = pool.run_batch(host, scripts, Deadline.after(CLOCK, 60))
+    finally:
+        pool.close()
+    looks = [probe.read(section, options) for (probe, options), section in zip(probes, sections, strict=True)]
+    assert [look.verdict for look in looks] == [Verdict.OK] * 3, looks
+    assert looks[0].metrics["offset"] == 0.0

@@ -1,7 +1,8 @@
-"""What the probes of a machine's own figures (cpu, swap, uptime, inodes) make of what the kernel printed."""
+"""What the probes of a machine's own figures (cpu, swap, uptime, inodes, clock) make of what the kernel printed."""
 
 import pytest
 
+from agent.checks.clock import ClockOptions, HostClock
 from agent.checks.cpu import Cpu, CpuOptions
 from agent.checks.inodes import Inodes, InodesOptions
 from agent.checks.swap import Swap, SwapOptions
@@ -102,3 +103,48 @@ def test_a_path_on_a_file_system_without_that_limit_is_fine() -> None:
     line = "\n".join([DF.splitlines()[0], DF.splitlines()[3]])
     look = Inodes.read(printed(line), InodesOptions(path="/data/x"))
     assert (look.verdict, look.instances["/data/x"].metrics) == (Verdict.OK, {"used": 0.0})
+
+
+CLOCKED = 1_800_000_000_000_000  # microseconds
+
+
+@pytest.mark.parametrize(
+    ("shown", "offset", "words"),
+    [
+        ("1800000000.100000000", 0.0, "shows the agent's time"),
+        ("1800000000.000000000", 0.0, "shows the agent's time"),
+        ("1800000002.200000000", 2.0, "2.0 s ahead"),
+        ("1799999999.500000000", 0.5, "500 ms behind"),
+        ("1800010000.%N", 9999.8, "3 h ahead"),  # busybox knows whole seconds alone
+        ("1799999999.%N", 0.0, "shows the agent's time"),
+        ("1799999998.N", 1.0, "1.0 s behind"),
+        ("0.000000001", 1.8e9, "20833 d behind"),
+    ],
+)
+def test_a_clock_is_wrong_by_what_no_slow_line_explains(shown: str, offset: float, words: str) -> None:
+    section = Section(text=f"now {shown}\n", exit_code=0, asked_us=CLOCKED, answered_us=CLOCKED + 200_000)
+    look = HostClock.read(section, ClockOptions())
+    assert (look.verdict, look.summary) == (Verdict.OK, words)
+    assert look.metrics == {"offset": pytest.approx(offset, abs=1e-6)}
+
+
+@pytest.mark.parametrize(
+    ("said", "synchronized"),
+    [
+        ("NTPSynchronized=yes", "yes"),
+        ("NTPSynchronized=no", "no"),
+        ("    status:       0x2001 (PLL)", "yes"),
+        ("-S  status: 0x40 (UNSYNC)", "no"),
+        ("sh: adjtimex: not found", None),
+    ],
+)
+def test_a_clock_is_kept_right_when_its_system_says_so(said: str, synchronized: str | None) -> None:
+    section = Section(text=f"now 1800000000.100000000\n{said}\n", exit_code=0, asked_us=CLOCKED, answered_us=CLOCKED)
+    assert HostClock.read(section, ClockOptions()).metrics.get("synchronized") == synchronized
+
+
+@pytest.mark.parametrize("text", ["", "sh: date: not found", "now soon", "now 1.5"])
+def test_without_the_hosts_time_nobody_knows(text: str) -> None:
+    section = Section(text=text, exit_code=0, asked_us=CLOCKED, answered_us=CLOCKED)
+    assert HostClock.read(section, ClockOptions()).verdict is Verdict.UNKNOWN
+    assert HostClock.read(Section(text="now 1.000000000", exit_code=0), ClockOptions()).verdict is Verdict.UNKNOWN
