@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from agent.checks import check
-from agent.checks.reading import Pattern, is_found, one_line, spell_bytes, told
+from agent.checks.reading import Pattern, common, is_found, one_line, spell_bytes, told
 from agent.clock import MICROSECONDS, SystemClock
 from agent.closed import ClosedModel, Text
 from agent.model.check import RunFrom
@@ -27,23 +27,13 @@ if TYPE_CHECKING:
 _COMM = 15  # TASK_COMM_LEN less its NUL
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?\Z|[0-9]{1,10}\Z")  # useradd(8), or a number
 _PRINTED = re.compile(r"^found ([0-9]{1,9}) ([0-9.]{1,20}) ([0-9]{1,20})$", re.MULTILINE)
-# What RE2 knows and grep -E does not, or reads otherwise: \d, \b, (?i), lazy repetition, backslashes inside brackets.
-_FOREIGN = re.compile(r"\\[A-Za-z0-9]|\(\?|[*+?}][?+]|\[[^\]]*\\|\n")
-
-
-def _is_common(pattern: str) -> str:
-    if _FOREIGN.search(pattern) or not pattern:
-        raise ValueError(
-            f"{pattern!r}: here a pattern is read by grep -E on the host: use [0-9] for \\d, no (?…), no *?"
-        )
-    return pattern
 
 
 class ProcessOptions(ClosedModel):
     """Which processes."""
 
     name: Text | None = Field(default=None, description="Name of the program, as ps -o comm shows it")
-    pattern: Annotated[Pattern, AfterValidator(_is_common)] | None = Field(
+    pattern: Annotated[Pattern, AfterValidator(common)] | None = Field(
         default=None, description="Pattern (what RE2 and grep -E have in common) found in the command line"
     )
     user: Text | None = Field(default=None, description="Only processes of this user")

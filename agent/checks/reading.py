@@ -84,6 +84,19 @@ def _compiles(pattern: str) -> str:
     return pattern
 
 
+# What RE2 knows and grep -E does not, or reads otherwise: \d, \b, (?i), lazy repetition, backslashes inside brackets.
+_FOREIGN = re.compile(r"\\[A-Za-z0-9]|\(\?|[*+?}][?+]|\[[^\]]*\\|\n")
+
+
+def common(pattern: str) -> str:
+    """A pattern that RE2 and grep -E read alike; ValueError says what is foreign to one of them."""
+    if _FOREIGN.search(pattern) or not pattern:
+        raise ValueError(
+            f"{pattern!r}: here a pattern is read by grep -E on the host: use [0-9] for \\d, no (?…), no *?"
+        )
+    return pattern
+
+
 Pattern = Annotated[Text, AfterValidator(_compiles)]  # RE2 syntax, found anywhere in the text
 
 

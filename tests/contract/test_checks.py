@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import agent.checks
-from agent.checks import FAMILY, offers
+from agent.checks import FAMILY, offers, refers
 from agent.checks.reading import EVIDENCE_CHARACTERS, SUMMARY_CHARACTERS
 from agent.closed import ClosedModel
 from agent.model.check import RunFrom
@@ -45,12 +45,14 @@ EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
         "inodes": [{"path": "/"}, {"match": "all", "ignore": ["tmpfs"]}],
         "interfaces": [{"match": "^(eth|Gi|xe)"}, {"alias": "uplink", "admin": "all"}],
         "load": [{}],
+        "log": [{"path": "/etc/passwd", "match": "^(root|nobody):"}],
         "memory": [{}],
         "nagios": [{"command": "echo 'OK | load=0.5;;;0'"}],
         "packages": [{}],
         "ping": [{}, {"host": "192.0.2.1", "count": "3", "interval": "1s", "family": "v4"}],
         "port": [{"port": "22"}, {"port": "53", "protocol": "udp", "address": "127.0.0.1"}],
         "process": [{"name": "sh"}, {"pattern": "^nginx: (master|worker)", "user": "root"}],
+        "quorum": [{"of": "checks/storefront"}],
         "swap": [{}],
         "snmp": [{"oid": "1.3.6.1.2.1.1.3.0"}, {"table": {"name": "1.3.6.1.2.1.2.2.1.2"}, "where": {"name": "^lo$"}}],
         "systemd": [{"unit": "nginx.service"}, {"unit": "getty@tty1"}],
@@ -117,7 +119,9 @@ class TestEveryProbe:
         assert isinstance(probe.RUN_FROM, RunFrom)
         assert isinstance(probe.INSTANCES, bool)
         assert probe.METRICS is None or all(isinstance(unit, Unit) for unit in probe.METRICS.values())
-        assert [shape for shape in ("script", "look", "reach") if offers(probe, shape)]
+        shapes = [shape for shape in ("script", "look", "reach") if offers(probe, shape)]
+        assert bool(shapes) == (refers(probe) is None)
+        assert refers(probe) in (None, *probe.OPTIONS.model_fields)
         assert offers(probe, "script") == hasattr(probe, "read")
 
     def test_has_closed_options_that_explain_themselves(self, name: str) -> None:
