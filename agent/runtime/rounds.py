@@ -1,6 +1,7 @@
 """The rounds: which backups and drills are due now, and starting them."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from agent.clock import NANOSECONDS, Clock
 from agent.model.backup import Backup
@@ -17,6 +18,8 @@ from agent.store.engine import Store
 
 MICROSECONDS = 1_000_000
 LOOK_SECONDS = 30.0  # how often what is due is looked for when nothing is known to come up
+_DRILL = ExecutionKind.DRILL
+_WHY = MappingProxyType({ExecutionKind.BACKUP: "it is due", _DRILL: "a drill is due"})
 SHORT_SECONDS = 3600.0  # longer intervals are aligned to the clock
 
 
@@ -50,7 +53,10 @@ class Rounds:
         return started
 
     def due(self, now_us: int) -> list[tuple[ExecutionKind, Backup, str]]:
-        """What is due now, and why; at most one thing per backup."""
+        """What is due now, and why; at most one thing per backup, and first what has waited longest.
+
+        So a backup that takes longer than its interval starves neither its own drill nor its repository's others.
+        """
         with self._store.read() as reader:
             last = dues.last_runs(reader)
             busy = {one.correlation_id for one in executions.open_ones(reader)}
@@ -59,15 +65,19 @@ class Rounds:
                 paused = backup.paused_until_us is not None and now_us < backup.paused_until_us
                 if backup.key in busy or paused:
                     continue
-                if self._is_due(backup.every, last.get(f"{ExecutionKind.BACKUP}:{backup.key}"), now_us, backup):
-                    found.append((ExecutionKind.BACKUP, backup, "it is due"))
-                elif self._drill_is_due(backup, last, now_us) and backups.last_point(reader, backup.key):
-                    found.append((ExecutionKind.DRILL, backup, "a drill is due"))
-        return found
+                drills = backups.last_point(reader, backup.key) is not None
+                if due := [one for one in self._due_of(backup, last, now_us) if drills or one[1] is not _DRILL]:
+                    found.append((min(due), backup))
+        found.sort(key=lambda one: one[0])
+        return [(kind, backup, _WHY[kind]) for (_, kind), backup in found]
 
-    def _drill_is_due(self, backup: Backup, last: Mapping[str, int], now_us: int) -> bool:
-        ran_us = last.get(f"{ExecutionKind.DRILL}:{backup.key}")
-        return backup.drill is not None and self._is_due(backup.drill.every, ran_us, now_us, backup)
+    def _due_of(self, backup: Backup, last: Mapping[str, int], now_us: int) -> list[tuple[int, ExecutionKind]]:
+        """When each thing that is due of a backup ran last; 0 for never."""
+        cadences = [(ExecutionKind.BACKUP, backup.every)]
+        if backup.drill is not None:
+            cadences.append((_DRILL, backup.drill.every))
+        ran = [(last.get(f"{kind}:{backup.key}"), kind, every) for kind, every in cadences]
+        return [(at_us or 0, kind) for at_us, kind, every in ran if self._is_due(every, at_us, now_us, backup)]
 
     def _is_due(self, every: Cadence, last_us: int | None, now_us: int, backup: Backup) -> bool:
         if last_us is None:
