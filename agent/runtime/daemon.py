@@ -158,7 +158,11 @@ async def _loop(agent: Agent, setting: Setting, rota: Rota, orders: Orders, stop
         ("orders", 1.0, duties.take_orders),
         ("heartbeat", 5.0, duties.beat),
     )
-    running = [asyncio.create_task(_turn(agent, setting, name, pause, work)) for name, pause, work in loops]
+    under_way: set[asyncio.Task[None]] = set()
+    running = [
+        asyncio.create_task(_turn(agent, setting.heartbeat, name, pause, _kept(name, work, under_way)))
+        for name, pause, work in loops
+    ]
     try:
         await asyncio.wait_for(stop.wait(), timeout=setting.for_seconds)
     except TimeoutError:
@@ -166,15 +170,34 @@ async def _loop(agent: Agent, setting: Setting, rota: Rota, orders: Orders, stop
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
+    if under_way:
+        await asyncio.wait(under_way, timeout=STOP_SECONDS)
+
+
+def _kept(
+    name: str, work: Callable[[], Awaitable[None]], under_way: set[asyncio.Task[None]]
+) -> Callable[[], Awaitable[None]]:
+    """The work of a loop, guarded; when its loop is cancelled a turn goes on: half a delivery would be sent again."""
+
+    async def turn() -> None:
+        await guard(f"loop {name}", work(), otherwise=lambda _: None)
+
+    async def begin() -> None:
+        task = asyncio.create_task(turn())
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+        await asyncio.shield(task)
+
+    return begin
 
 
 async def _turn(
-    agent: Agent, setting: Setting, name: str, pause_seconds: float, work: Callable[[], Awaitable[None]]
+    agent: Agent, heartbeat: Heartbeat, name: str, pause_seconds: float, work: Callable[[], Awaitable[None]]
 ) -> None:
-    setting.heartbeat.expect(name, within_seconds=30.0 + 4 * pause_seconds)
+    heartbeat.expect(name, within_seconds=30.0 + 4 * pause_seconds)
     following_ns = agent.clock.boottime()
     while True:
-        await guard(f"loop {name}", work(), otherwise=lambda _: None)
-        setting.heartbeat.stamp(name)
+        await work()
+        heartbeat.stamp(name)
         following_ns = max(following_ns + int(pause_seconds * NANOSECONDS), agent.clock.boottime())
         await agent.clock.sleep_until(following_ns)

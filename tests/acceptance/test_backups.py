@@ -20,20 +20,21 @@ def test_a_wrong_password_and_a_lock_are_told_as_such_and_forgotten_once_mended(
     repository = {"url": "var/restic", "password": {"secret": "vault"}}
     world.secret("vault", world.canary)
     world.configure(repositories={"main": repository})
-    files = {"files": {"paths": [str(world.host / "data")]}, "repository": "main", "every": "2s", "rpo": "8s"}
-    drill = {"every": "day at 05:00", "contains": [str(world.host / "data" / "orders")]}
-    world.policy("shop", backups={"files": {**files, "drill": drill}})
+    shop(world, rpo="1h")
     daemon = world.run()
     world.until(lambda: proven(world), "a backup is made and restored")
     world.until(lambda: summary(world).endswith("proven by a restore"), "and its check says so")
 
     world.secret("vault", "not the password")
-    world.until(lambda: "wrong password" in summary(world), "the check names the cause")
+    world.until(lambda: "the last run failed: Fatal: wrong password" in summary(world), "the check names the cause")
+    assert not world.is_open(KEY), "what was saved before is young enough"
+    shop(world, rpo="1s")
     world.until(lambda: world.is_open(KEY), "what is too old becomes an incident")
     incident = world.incident(KEY)
     assert incident is not None
-    assert "old, rpo 8 s; the last run failed: Fatal: wrong password or no key found" in incident.why
+    assert " old, rpo 1 s; the last run failed: Fatal: wrong password or no key found" in incident.why
     assert "compare the secret" in incident.why
+    shop(world, rpo="1h")
     world.secret("vault", world.canary)
     world.until(lambda: world.is_resolved(KEY), "the next backup resolves it")
 
@@ -43,6 +44,13 @@ def test_a_wrong_password_and_a_lock_are_told_as_such_and_forgotten_once_mended(
         assert world.check_state(KEY).raw in {Verdict.WARNING, Verdict.CRITICAL}
     world.until(lambda: summary(world).endswith("proven by a restore"), "it is forgotten")
     assert daemon.stop() == 0
+
+
+def shop(world: World, rpo: str) -> None:
+    data = str(world.host / "data")
+    drill = {"every": "day at 05:00", "contains": [f"{data}/orders"]}
+    plan = {"files": {"paths": [data]}, "repository": "main", "every": "2s", "rpo": rpo, "drill": drill}
+    world.policy("shop", backups={"files": plan})
 
 
 def proven(world: World) -> bool:
