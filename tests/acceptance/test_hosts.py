@@ -199,7 +199,7 @@ def test_a_policy_nobody_here_has_seen_works_by_the_language_alone(world: World,
     front.exec("rm /srv/ledger/pages/first")
 
     page = "ledger/checks/page@front"
-    world.until(lambda: world.is_resolved(page), "the second remedy works", 40)
+    world.until(lambda: world.is_resolved(page), "the second remedy works")
     assert [line.partition(":")[0] for line in world.timeline(page)] == [
         "opened",
         "remedy-started", "comment", "remedy-failed",

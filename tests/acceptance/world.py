@@ -22,7 +22,7 @@ from tests.lab.wait import until
 
 TOP = Path(__file__).resolve().parents[2]
 SECONDS = 100.0  # a daemon that a test forgets ends by itself
-PATIENCE = 25.0
+PATIENCE = 40.0
 HERE: Mapping[str, Any] = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 
 # The usual remedy: leaves a line per run, uses the canary, even prints it, and makes what the usual check looks for.
