@@ -1,7 +1,8 @@
 """check: snmp — what does a device say of itself by SNMP?
 
-SNMP v2c (RFC 3416) or v3 (RFC 3414, AES: RFC 3826): one value (`oid`), several (`oids`), or a table whose rows are
-instances (`table`, narrowed by `where`). Metrics are the names given there, `value` for a single one: numbers as they
+SNMP v2c (RFC 3416) or v3 (RFC 3414, AES: RFC 3826): one value (`oid`), several (`oids`), a table whose rows are
+instances (`table`, narrowed by `where`), or a `sensor` that the profile of the device finds: `cpu` and `memory` measure
+`used`, `temperature` measures `celsius`, `fans`, `power` and `bgp` have a `state` and a verdict by it. Else metrics are the names given there, `value` for a single one: numbers as they
 are, TimeTicks in seconds, text as words; a counter has its rate per second beside it (`value_rate`), from the second
 look on. Critical when the agent does not answer or has no such value; the rest is for `warn` and `crit` to say. The
 community, or user and passwords, come from `access` or from the host's variables `snmp_community`, `snmp_user`,
@@ -9,7 +10,7 @@ community, or user and passwords, come from `access` or from the host's variable
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -17,7 +18,9 @@ from pydantic import Field, model_validator
 from agent.checks import Target, check
 from agent.checks.asking import Oid, SnmpAccess, access_of, session
 from agent.checks.counting import Moment, gained, seconds_between
+from agent.checks.profile import Sensor, sources
 from agent.checks.reading import Pattern, is_found, one_line, told
+from agent.checks.sensing import rows, sensed
 from agent.clock import Deadline
 from agent.closed import ClosedModel, Text
 from agent.errors import TransportError
@@ -25,9 +28,10 @@ from agent.model.check import RunFrom
 from agent.model.look import Look, Measure, Unit, Verdict
 from agent.transports.snmp import ber
 from agent.transports.snmp.ber import Cell
-from agent.transports.snmp.session import Access, Column, Session
+from agent.transports.snmp.session import Access, Session
 
 _UPTIME = ber.oid("1.3.6.1.2.1.1.3.0")
+_IDENTITY = ber.oid("1.3.6.1.2.1.1.2.0")
 _LONGEST = 200  # characters of a text as a metric
 
 
@@ -41,12 +45,15 @@ class SnmpOptions(ClosedModel):
         default={}, description="Column: pattern (RE2); only rows in which all of them are found"
     )
     instance: Text | None = Field(default=None, description="The column that names the rows; left out: their index")
+    sensor: Sensor | None = Field(
+        default=None, description="cpu, memory, temperature, fans, power or bgp: found by the profile of the device"
+    )
     access: SnmpAccess = Field(default_factory=SnmpAccess, description="What opens the agent")
 
     @model_validator(mode="after")
     def _asks_for_one_thing(self) -> Self:
-        if sum(map(bool, (self.oid, self.oids, self.table))) != 1:
-            raise ValueError("exactly one of oid, oids and table is due")
+        if sum(map(bool, (self.oid, self.oids, self.table, self.sensor))) != 1:
+            raise ValueError("exactly one of oid, oids, table and sensor is due")
         for column in (*self.where, *([self.instance] if self.instance is not None else [])):
             if column not in self.table:
                 raise ValueError(f"{column!r} is not a column of the table")
@@ -60,6 +67,7 @@ class _Memory:
     access: Access | None
     moment: Moment | None = None
     counters: Mapping[tuple[str, str], Cell] = dataclasses.field(default_factory=dict)
+    identity: str = ""
 
 
 @check("snmp")
@@ -79,6 +87,8 @@ class Snmp:
         access = before.access or access_of(target, options.access)
         asking = session(target, access, deadline)
         try:
+            if options.sensor is not None:
+                return await _sensors(asking, options.sensor, before, access)
             if options.table:
                 return await _rows(asking, options, before, access, deadline)
             return await _values(asking, options, before, access, deadline)
@@ -104,7 +114,7 @@ async def _rows(asking: Session, options: SnmpOptions, before: _Memory, access: 
     columns = await asking.table([ber.oid(name) for name in options.table.values()])
     reading = _Reading(before, uptime, deadline, access)
     found: dict[str, Look] = {}
-    for index, row in _joined(options.table, columns):
+    for index, row in rows(tuple(options.table), columns):
         if all(name in row and is_found(pattern, ber.text(row[name])) for name, pattern in options.where.items()):
             name = one_line(ber.text(row[options.instance]), 100) if options.instance in row else ""
             name = name if name and name not in found else f"{name} ({index})" if name else index
@@ -112,15 +122,29 @@ async def _rows(asking: Session, options: SnmpOptions, before: _Memory, access: 
     if not found:
         summary = "no row matches" if any(columns) else "there is no such table"
         return dataclasses.replace(told(Verdict.UNKNOWN, summary), memory=reading.left())
-    rows = f"{len(found)} row{'s' if len(found) != 1 else ''}"
-    return dataclasses.replace(told(Verdict.OK, rows, instances=found), memory=reading.left())
+    summary = f"{len(found)} row{'s' if len(found) != 1 else ''}"
+    return dataclasses.replace(told(Verdict.OK, summary, instances=found), memory=reading.left())
 
 
-def _joined(names: Iterable[str], columns: list[Column]) -> Iterator[tuple[str, dict[str, Cell]]]:
-    """The rows in their order: index in dots, cells by the name of their column."""
-    for index in sorted({index for column in columns for index in column}, key=ber.numbers):
-        row = {name: column[index] for name, column in zip(names, columns, strict=True) if index in column}
-        yield ".".join(map(str, ber.numbers(index))), row
+async def _sensors(asking: Session, sensor: Sensor, before: _Memory, access: Access) -> Look:
+    identity = before.identity if before.access is not None else ""
+    if not identity:
+        [cell] = await asking.get([_IDENTITY])
+        identity = ber.text(cell)
+    title, where = sources(identity, sensor)
+    found = await sensed(asking, sensor, where)
+    memory = _Memory(access=access, identity=identity)
+    if not found:
+        summary = f"no {sensor} found on it ({title}, {identity or 'it has no sysObjectID'})"
+        return dataclasses.replace(told(Verdict.UNKNOWN, summary), memory=memory)
+    worst = max(found, key=lambda name: (found[name].verdict.weight, _size(found[name])))
+    summary = f"{worst}: {found[worst].summary}" + (f" (worst of {len(found)})" if len(found) > 1 else "")
+    verdict = found[worst].verdict
+    return dataclasses.replace(told(verdict, summary, instances=dict(found)), memory=memory)
+
+
+def _size(look: Look) -> float:
+    return max((value for value in look.metrics.values() if isinstance(value, float)), default=0.0)
 
 
 class _Reading:

@@ -54,7 +54,11 @@ EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
         "process": [{"name": "sh"}, {"pattern": "^nginx: (master|worker)", "user": "root"}],
         "quorum": [{"of": "checks/storefront"}],
         "swap": [{}],
-        "snmp": [{"oid": "1.3.6.1.2.1.1.3.0"}, {"table": {"name": "1.3.6.1.2.1.2.2.1.2"}, "where": {"name": "^lo$"}}],
+        "snmp": [
+            {"oid": "1.3.6.1.2.1.1.3.0"},
+            {"table": {"name": "1.3.6.1.2.1.2.2.1.2"}, "where": {"name": "^lo$"}},
+            {"sensor": "temperature"},
+        ],
         "systemd": [{"unit": "nginx.service"}, {"unit": "getty@tty1"}],
         "tcp": [{"port": "25", "expect": "^220 "}],
         "tls": [{"host": "www.example.org"}, {"port": "587", "starttls": "smtp", "name": "mail.example.org"}],

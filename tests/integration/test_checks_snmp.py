@@ -220,7 +220,7 @@ def test_what_a_device_calls_itself_is_made_plain() -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({}, "exactly one of oid, oids and table"),
+        ({}, "exactly one of oid, oids, table and sensor"),
         ({"oid": NAME, "oids": {"name": NAME}}, "exactly one of"),
         ({"oid": "sysName"}, "not an object identifier"),
         ({"table": {"name": NAMES}, "where": {"state": "1"}}, "'state' is not a column"),

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from agent.transports.snmp import ber, message
 from tests.lab.wait import until
 
 PASSWORD, PRIVACY = "signed-by-me", "sealed-by-me"
@@ -45,19 +46,18 @@ def running_snmpd(folder: Path, *options: str) -> Iterator[Snmpd]:
             env={**os.environ, "SNMP_PERSISTENT_DIR": str(folder), "MIBS": ""},
         )
     try:
-        until(lambda: _answers(address, port), 10, "snmpd answers")
+        until(lambda: answers(address, port), 10, "snmpd answers")
         yield Snmpd(address=address, port=port, pid=child.pid)
     finally:
         child.kill()
         child.wait(10)
 
 
-def _answers(address: str, port: int) -> bool:
-    from agent.transports.snmp import ber, message
-
-    request = message.v2c(b"public", message.pdu(message.GET, (ber.oid("1.3.6.1.2.1.1.3.0"),)), 2**30)
+def answers(address: str, port: int, community: str = "public") -> bool:
+    """Whether an agent answers to a community."""
+    request = message.v2c(community.encode(), message.pdu(message.GET, (ber.oid("1.3.6.1.2.1.1.2.0"),)), 2**30)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        asking.settimeout(0.1)
+        asking.settimeout(0.2)
         asking.connect((address, port))
         try:
             asking.send(request)
