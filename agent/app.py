@@ -172,6 +172,7 @@ class Builder:
         from agent.runtime.health import Health
         from agent.runtime.looking import Looker
         from agent.runtime.pipeline import Pipeline
+        from agent.runtime.quorums import Quorums
         from agent.runtime.recorder import Recorder
         from agent.runtime.references import resolve
         from agent.runtime.reload import Reloader
@@ -202,7 +203,7 @@ class Builder:
         gatekeeper = Gatekeeper(store, clock, book, safe_mode=health.safe_mode, failpoint=self._failpoint)
         remedies = Remedies(book=book, desk=desk, gatekeeper=gatekeeper, executor=executor, store=store, clock=clock)
         pool = SshPool(config.state / "known_hosts", clock)
-        inner = {"backup-freshness": saves.fresh}
+        inner = {"backup-freshness": saves.fresh, "quorum": Quorums(book, clock).look}
         snmp = Hub()
         looker = Looker(
             probes=catalogue.probes, pool=pool, workers=workers, clock=clock, inner=inner,

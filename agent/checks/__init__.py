@@ -4,6 +4,9 @@
 `AgentCheck` is a coroutine over the network. One class may offer two. A sick host is a verdict; a broken check is
 an exception (which becomes `unknown`).
 
+A probe may have none of them and set REFERS instead, the option that names another check: the runtime makes its looks
+out of the states of that check.
+
 A probe that compares with its last look leaves a `memory` in it. An AgentCheck finds it in the next target; the other
 shapes set RECALLS and get it as one more argument of `script`, `read` and `look`.
 """
@@ -88,6 +91,12 @@ class AgentCheck(Probe, Protocol):
 def recalls(probe: type) -> bool:
     """Whether the functions of a probe class take the memory of its last look as one more argument."""
     return bool(getattr(probe, "RECALLS", False))
+
+
+def refers(probe: type) -> str | None:
+    """The option of a probe class that names the check whose states are all it looks at; None for all others."""
+    option: str | None = getattr(probe, "REFERS", None)
+    return option
 
 
 Shape = Literal["script", "look", "reach"]

@@ -71,7 +71,8 @@ class RemedyRules:
 class Check:
     """One check on one host, expanded and rendered.
 
-    key: `service/section/name@host`; item: without the host; kind: the probe's name; options: its validated model.
+    key: `service/section/name@host`; item: without the host; kind: the probe's name; options: its validated model;
+    members: the keys of the checks whose states it counts.
     """
 
     key: str
@@ -90,6 +91,7 @@ class Check:
     owner: str = ""
     paused_until_us: int | None = None
     paused_why: str = ""
+    members: tuple[str, ...] = ()
 
 
 def key_of(item: str, host: str | None) -> str:

@@ -3,12 +3,12 @@
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from agent.model.backup import Backup
 from agent.model.cadence import Every
-from agent.model.check import Check, Rules, RunFrom, host_of, key_of, reach_key
+from agent.model.check import Check, Rules, RunFrom, host_of, item_of, key_of, reach_key
 from agent.model.config import Config
 from agent.model.host import Connection
 from agent.model.policy import PolicySet
@@ -142,19 +142,21 @@ def _items(document: Document) -> Iterable[tuple[str, str, Item]]:
             yield "backups", name, backup.spec
 
 
-def _circles(scene: Scene, checks: Iterable[Check]) -> Iterable[Fault]:
+def _circles(scene: Scene, checks: Collection[Check]) -> Iterable[Fault]:
     """Checks that wait for each other, and services that depend on each other, would never be judged."""
-    needs = {check.key: check.rules.needs for check in checks if check.rules.needs}
-    told: set[str] = set()
+    counting = {check.key for check in checks if check.members}
+    needs = {check.key: (*check.rules.needs, *check.members) for check in checks if check.rules.needs or check.members}
+    told: set[frozenset[str]] = set()
     for keys in references.circles(needs):
-        item = keys[0].rpartition("@")[0]
-        if item in told:
+        items = frozenset(map(item_of, keys))
+        if items in told:
             continue  # the same circle on another host
-        told.add(item)
-        service = item.partition("/")[0]
-        name = item.rpartition("/")[2]
-        place = Place(file=scene.documents[service].file, path=("checks", name, "needs"))
-        yield place.fault(f"needs form a circle: {' → '.join(keys)}", at_key=True)
+        told.add(items)
+        service, _, name = item_of(keys[0]).split("/")
+        link = "quorum" if keys[0] in counting else "needs"
+        place = Place(file=scene.documents[service].file, path=("checks", name, link))
+        what = "needs and quorums" if counting.intersection(keys) else "needs"
+        yield place.fault(f"{what} form a circle: {' → '.join(keys)}", at_key=True)
     depends = {name: one.header.depends_on for name, one in scene.documents.items() if one.header is not None}
     for names in references.circles(depends):
         place = Place(file=scene.documents[names[0]].file, path=("depends_on",))

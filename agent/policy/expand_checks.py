@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from agent.checks import refers
 from agent.closed import ClosedModel
 from agent.model.bounds import Bounds
 from agent.model.check import NO_HOST, Check, RemedyRules, Rules, RunFrom, key_of, reach_key
@@ -81,6 +82,8 @@ def _stand(scene: Scene, entry: CheckEntry, hosts: Hosts, place: Place, wrong: l
     run_from: RunFrom = entry.spec.run_from or probe.RUN_FROM
     at = place / ("run_from" if entry.spec.run_from is not None else entry.kind)
     message = None
+    if refers(probe) is not None:
+        return _counting(entry, run_from, hosts, at, wrong)
     if run_from is RunFrom.AGENT:
         message = None if hasattr(probe, "reach") else f"{entry.kind!r} looks at a host: it cannot run from the agent"
     elif hosts == (None,):
@@ -93,6 +96,16 @@ def _stand(scene: Scene, entry: CheckEntry, hosts: Hosts, place: Place, wrong: l
         wrong.append(at.fault(message, at_key=True))
         return None
     return run_from
+
+
+def _counting(entry: CheckEntry, run_from: RunFrom, hosts: Hosts, at: Place, wrong: list[Fault]) -> RunFrom | None:
+    if run_from is RunFrom.AGENT and hosts == (None,):
+        return run_from
+    message = f"{entry.kind!r} counts the hosts of another check and is about none itself: write hosts: none"
+    if run_from is RunFrom.HOST:
+        message = f"{entry.kind!r} counts what the agent knows: it cannot run from a host"
+    wrong.append(at.fault(message, at_key=True))
+    return None
 
 
 def _unreachable(scene: Scene, probe: Any, kind: str, hosts: Hosts) -> str | None:
@@ -112,6 +125,7 @@ def _spread(scene: Scene, register: Register, common: Common, hosts: Hosts, wron
         host = scene.snapshot.hosts[name] if name is not None else None
         looked = _rendered(scene, common, host, wrong)
         needs = _needs(register, common, host, wrong)
+        members = _members(scene, register, common, looked[0] if looked else None, wrong)
         if len(wrong) > known:
             return  # the first host that shows an error is enough
         assert looked is not None
@@ -130,7 +144,7 @@ def _spread(scene: Scene, register: Register, common: Common, hosts: Hosts, wron
             ladder_critical=critical,
             remedies=_remedy_rules(register, (*warning, *critical), name, wrong),
         )
-        yield _check(common, name, options, rules)
+        yield dataclasses.replace(_check(common, name, options, rules), members=members)
 
 
 def _check(common: Common, host: str | None, options: ClosedModel, rules: Rules) -> Check:
@@ -210,6 +224,21 @@ def _bounds(
         return ()
     found, unsound = limits.bounds(filled, probe.METRICS, place)
     wrong += [for_host(fault, host) for fault in unsound]
+    return found
+
+
+def _members(
+    scene: Scene, register: Register, common: Common, options: ClosedModel | None, wrong: list[Fault]
+) -> tuple[str, ...]:
+    """The keys of the check that a quorum counts."""
+    option = refers(scene.known.probes[common.entry.kind])
+    if option is None or options is None:
+        return ()
+    place = common.place / common.entry.kind / option
+    found = references.check_keys(register, getattr(options, option), common.service, None, place)
+    if isinstance(found, Fault):
+        wrong.append(found)
+        return ()
     return found
 
 

@@ -1,13 +1,13 @@
 """The book: the standing order in force, and every check's state in memory, kept true to the store."""
 
 import graphlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from agent.errors import WatchkeeperError
 from agent.model.check import Rules
 from agent.model.policy import PolicySet
 from agent.model.state import CheckState, Phase, from_document
-from agent.practices import story
+from agent.practices import quorum, story
 from agent.store import journal, states
 from agent.store.engine import Store
 
@@ -22,6 +22,8 @@ class Book:
         self._revisions: dict[str, int] = {}
         self._children: Mapping[str, tuple[str, ...]] = {}
         self._ranks: Mapping[str, int] = {}
+        self._counted_by: Mapping[str, tuple[str, ...]] = {}
+        self._stirred: set[str] = set()
         self._restless: set[str] = set()
         self._askers: dict[str, frozenset[str]] = {}
         self._head = 0
@@ -47,7 +49,12 @@ class Book:
             for parent in check.rules.needs:
                 children.setdefault(parent, []).append(check.key)
         self._children = {parent: tuple(keys) for parent, keys in children.items()}
-        needs = {check.key: check.rules.needs for check in policies.checks.values()}
+        counted_by: dict[str, list[str]] = {}
+        for check in policies.checks.values():
+            for member in check.members:
+                counted_by.setdefault(member, []).append(check.key)
+        self._counted_by = {member: tuple(keys) for member, keys in counted_by.items()}
+        needs = {check.key: (*check.rules.needs, *check.members) for check in policies.checks.values()}
         self._ranks = {key: rank for rank, key in enumerate(graphlib.TopologicalSorter(needs).static_order())}
         self._policies = policies
         self.generation = generation
@@ -79,6 +86,9 @@ class Book:
 
     def keep(self, state: CheckState, revision: int) -> None:
         """Remember what was saved."""
+        counted_by = self._counted_by.get(state.key)
+        if counted_by and quorum.standing(self.state(state.key)) != quorum.standing(state):
+            self._stirred.update(counted_by)
         self._states[state.key] = state
         self._revisions[state.key] = revision
         (self._restless.add if story.wants_tick(state) else self._restless.discard)(state.key)
@@ -93,6 +103,11 @@ class Book:
         self._revisions.pop(key, None)
         self._restless.discard(key)
         self._askers.pop(key, None)
+
+    def stirred(self) -> Iterator[str]:
+        """The quorums of which a member has changed since the last question."""
+        while self._stirred:
+            yield self._stirred.pop()
 
     def restless(self) -> tuple[str, ...]:
         """The checks for which time alone may decide something."""

@@ -29,6 +29,8 @@ async def through(agent: Agent, rota: Rota) -> None:
             break
         await asyncio.sleep(PAUSE_SECONDS)
     await asyncio.gather(*(rota.look(host, due) for host, due in batches(_backups(agent))))
+    for check in _quorums(agent):
+        await rota.look(None, [check])
 
 
 async def _prove(agent: Agent, rota: Rota) -> None:
@@ -48,6 +50,12 @@ def _under_way(agent: Agent) -> bool:
         state.climb is not None and state.climb.phase in {Phase.ASKED, Phase.RUNNING, Phase.VERIFYING}
         for state in agent.book.states().values()
     )
+
+
+def _quorums(agent: Agent) -> list[Check]:
+    """Those that count others, after what they count."""
+    counting = [check for check in agent.book.policies.checks.values() if check.members]
+    return sorted(counting, key=lambda check: agent.book.rank(check.key))
 
 
 def _backups(agent: Agent) -> list[Check]:

@@ -44,6 +44,8 @@ class Rota:
 
     async def turn(self) -> None:
         """Send out what has come due."""
+        for key in self._agent.book.stirred():
+            self._agent.scheduler.now(key)
         for host, checks in batches(self._agent.scheduler.take()):
             self._send(host, checks)
 
