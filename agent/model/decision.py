@@ -151,7 +151,10 @@ def as_document(value: Input | Decision) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        told = [
+            field.name for field in dataclasses.fields(value) if field.compare
+        ]  # a look's memory is for the next look
+        return {name: _plain(getattr(value, name)) for name in told}
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, Mapping):

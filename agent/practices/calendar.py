@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -48,48 +48,33 @@ def _next_hour(rule: At, after_us: int) -> int:
 def _next_at(rule: At, hour: int, after_us: int) -> int | None:
     zone = ZoneInfo(rule.zone)
     local = datetime.fromtimestamp(after_us / MICROSECONDS, zone)
-    day = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None, fold=0)
+    day = local.date()
     for _ in range(_SEARCH_DAYS):
         if _falls_on(rule, day):
-            moment = _micros(_existing(day.replace(hour=hour, minute=rule.minute), zone))
+            moment = _micros(_existing(datetime.combine(day, time(hour, rule.minute)), zone))
             if moment > after_us:
                 return moment
         day += timedelta(days=1)
     return None
 
 
-def _falls_on(rule: At, day: datetime) -> bool:
+def _falls_on(rule: At, day: date) -> bool:
     if rule.monthday is not None:
         return day.day == rule.monthday
     if rule.weekdays and day.weekday() not in rule.weekdays:
         return False
     if rule.nth is None:
         return True
-    if rule.nth < 0:
+    if rule.nth == -1:
         return (day + timedelta(days=7)).month != day.month
     return (day.day - 1) // 7 + 1 == rule.nth
 
 
 def _existing(naive: datetime, zone: ZoneInfo) -> datetime:
     """Local time to a moment: in a gap of summer time its end, in a fold its first passing."""
-    moment = naive.replace(tzinfo=zone)
-    back = moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
-    if back == naive:
-        return moment
-    before = naive.replace(tzinfo=zone, fold=0).utcoffset()
-    after = naive.replace(tzinfo=zone, fold=1).utcoffset()
-    shift = abs((before or timedelta()) - (after or timedelta()))
-    return _gap_end(naive, zone, shift)
-
-
-def _gap_end(naive: datetime, zone: ZoneInfo, shift: timedelta) -> datetime:
-    minutes = int(shift.total_seconds() // 60) + 1
-    moments = [(naive + timedelta(minutes=step)) for step in range(minutes + 1)]
-    for moment in moments:
-        aware = moment.replace(tzinfo=zone)
-        if aware.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == moment:
-            return aware
-    return naive.replace(tzinfo=zone)
+    while (moment := naive.replace(tzinfo=zone)).astimezone(UTC).astimezone(zone).replace(tzinfo=None) != naive:
+        naive += timedelta(minutes=1)
+    return moment
 
 
 def _micros(moment: datetime) -> int:
@@ -114,11 +99,11 @@ def silence(windows: Iterable[Window], service: str, host: str | None, now_us: i
     return ""
 
 
-def upcoming(cadence: Cadence, after_us: int, until_us: int, limit: int = 100) -> tuple[int, ...]:
-    """The moments within a span, at most `limit` of them."""
+def upcoming(cadence: Cadence, after_us: int, until_us: int | None, limit: int = 100) -> tuple[int, ...]:
+    """The moments within a span (None: without an end), at most `limit` of them."""
     found: list[int] = []
     moment = next_due(cadence, after_us)
-    while moment is not None and moment <= until_us and len(found) < limit:
+    while moment is not None and (until_us is None or moment <= until_us) and len(found) < limit:
         found.append(moment)
         moment = next_due(cadence, moment)
     return tuple(found)
@@ -128,7 +113,7 @@ def shortest_seconds(cadence: Cadence, now_us: int) -> float:
     """How long at most one has to wait between two moments of the next ten: the beat of a check."""
     if all(isinstance(rule, Every) for rule in cadence):
         return min(rule.seconds for rule in cadence if isinstance(rule, Every))
-    moments = upcoming(cadence, now_us, now_us + 400 * 86400 * MICROSECONDS, limit=10)
+    moments = upcoming(cadence, now_us, None, limit=10)
     gaps = [(later - earlier) / MICROSECONDS for earlier, later in pairwise(moments)]
     return max(gaps, default=86400.0)
 

@@ -66,11 +66,13 @@ _PAST = MappingProxyType(
 )
 
 
-def follow(state: CheckState, rules: Rules, at_us: int, why: str) -> tuple[CheckState, tuple[Decision, ...]]:
-    """What the check's hard state means for its incident."""
+def follow(
+    state: CheckState, rules: Rules, at_us: int, why: str, *, well: str = ""
+) -> tuple[CheckState, tuple[Decision, ...]]:
+    """What the check's hard state means for its incident: `why` it fails, or the words of a look that found it `well`."""
     hard, mark = state.hard, state.mark
     if hard is Verdict.OK:
-        return _calm(state, at_us, why)
+        return _calm(state, at_us, well)
     if rules.incident_from is None or state.parents or state.silenced:
         return state, ()
     if mark is not None and mark.open:
@@ -86,7 +88,7 @@ def is_overridden(state: CheckState) -> bool:
     return mark is not None and mark.overridden and state.hard.weight <= mark.severity.weight
 
 
-def _calm(state: CheckState, at_us: int, why: str) -> tuple[CheckState, tuple[Decision, ...]]:
+def _calm(state: CheckState, at_us: int, well: str) -> tuple[CheckState, tuple[Decision, ...]]:
     mark = state.mark
     if mark is None or mark.held or state.parents or (not mark.open and not mark.overridden):
         return state, ()
@@ -95,7 +97,7 @@ def _calm(state: CheckState, at_us: int, why: str) -> tuple[CheckState, tuple[De
     if not mark.open:
         return dataclasses.replace(state, mark=dataclasses.replace(mark, overridden=False)), ()
     after = dataclasses.replace(state, mark=dataclasses.replace(mark, open=False, resolved_us=at_us))
-    told = f"{state.key} is ok again" + (f": {why}" if why else "")
+    told = f"{state.key} is ok again" + (f": {well}" if well and state.raw is Verdict.OK else "")
     return after, (Decision(verb=Verb.RESOLVE, why=told, severity=mark.severity, episode=mark.episode),)
 
 

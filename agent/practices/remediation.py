@@ -130,10 +130,11 @@ def weigh(state: CheckState, given: Proof, rules: Rules) -> Outcome:
     climb = dataclasses.replace(climb, proofs=proofs)
     remedy = _declared(climb, rules)
     wanted = _wanted(remedy, state.key, rules) if remedy is not None else ()
-    counts = {key: (passes, failures) for key, passes, failures in proofs}
-    if any(counts.get(key, (0, 0))[1] >= hard for key, _, hard in wanted):
+    passes = {key: count for key, count, _ in proofs}
+    failures = {key: count for key, _, count in proofs}
+    if any(failures.get(key, 0) >= hard for key, _, hard in wanted):
         return _failed(state, climb, rules, given.at_us, f"{given.key} still fails after it")
-    if wanted and all(counts.get(key, (0, 0))[0] >= needed for key, needed, _ in wanted):
+    if wanted and all(passes.get(key, 0) >= needed for key, needed, _ in wanted):
         return _worked(state, climb)
     return dataclasses.replace(state, climb=climb), ()
 

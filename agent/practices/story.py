@@ -30,7 +30,6 @@ from agent.practices import events, incidents, remediation
 MICROSECONDS = 1_000_000
 NOTHING: tuple[Decision, ...] = ()
 STILL = "it still fails"
-SILENCED = "it failed while it was silenced"
 _NEW = Instance()
 
 Outcome = tuple[CheckState, tuple[Decision, ...]]
@@ -54,7 +53,7 @@ def step(state: CheckState, given: Input, rules: Rules) -> Outcome:  # noqa: C90
             return remediation.refused(state, given)
         case ActionEnded():
             after, decided = remediation.ended(state, given, rules)
-            after, incident = incidents.follow(after, rules, given.at_us, _told(after, STILL))
+            after, incident = incidents.follow(after, rules, given.at_us, STILL)
             return after, (*decided, *incident)
         case WindowEdge():
             return _window(state, given, rules)
@@ -73,29 +72,17 @@ def _result(state: CheckState, given: Result, rules: Rules) -> Outcome:
     instances, notes, why = _count(state, verdicts, given, rules)
     if instances is not state.instances:
         state = dataclasses.replace(state, instances=instances)
-    elif not notes and _is_at_rest(state):
-        return state, cleared
     state, proven = _prove_itself(state, given, rules)
-    return _follow(state, rules, given.ended_us, why, (*cleared, *notes, *proven))
+    return _follow(state, rules, given.ended_us, why, (*cleared, *notes, *proven), well=why)
 
 
-def _follow(state: CheckState, rules: Rules, at_us: int, why: str, decided: tuple[Decision, ...]) -> Outcome:
+def _follow(
+    state: CheckState, rules: Rules, at_us: int, why: str, decided: tuple[Decision, ...], *, well: str = ""
+) -> Outcome:
     """Let the incident and the remedies follow what was decided."""
-    state, incident = incidents.follow(state, rules, at_us, _told(state, why))
+    state, incident = incidents.follow(state, rules, at_us, why, well=well)
     state, remedy = remediation.follow(state, rules, at_us, why)
     return state, (*decided, *incident, *remedy)
-
-
-def _told(state: CheckState, why: str) -> str:
-    """Why it fails; why it is ok again when it is that by its last result, and not merely on another's word."""
-    is_calm = state.hard is Verdict.OK
-    return "" if is_calm and (why in {STILL, SILENCED} or state.raw is not Verdict.OK) else why
-
-
-def _is_at_rest(state: CheckState) -> bool:
-    """Nothing is open, nothing is under way, nothing is failing."""
-    at_rest = state.climb is None and (state.mark is None or (not state.mark.open and not state.mark.overridden))
-    return at_rest and state.hard is Verdict.OK
 
 
 def _unknown(state: CheckState, given: Result) -> Outcome:
@@ -229,7 +216,7 @@ def _window(state: CheckState, given: WindowEdge, rules: Rules) -> Outcome:
     if given.silenced:
         return after, (Decision(verb=Verb.NOTE, why=f"silenced by {given.silenced}"),)
     note = Decision(verb=Verb.NOTE, why=f"the silence {state.silenced} is over")
-    return _follow(after, rules, given.at_us, SILENCED, (note,))
+    return _follow(after, rules, given.at_us, "it failed while it was silenced", (note,))
 
 
 def _reload(state: CheckState, given: Reload, rules: Rules) -> CheckState:

@@ -54,7 +54,8 @@ def test_a_result_is_written_with_all_that_was_seen() -> None:
     inner = Look(
         verdict=Verdict.OK, summary="10 %", metrics={"used": 0.1}, units=MappingProxyType({"used": Unit.SHARE})
     )
-    look = Look(verdict=Verdict.OK, summary="all well", instances=MappingProxyType({"/": inner}))
+    memory = object()  # for the next look, never written
+    look = Look(verdict=Verdict.OK, summary="all well", instances=MappingProxyType({"/": inner}), memory=memory)
     document = as_document(Result(key="k", begun_us=1, ended_us=2, look=look))
     assert json.loads(json.dumps(document)) == {
         "input": "Result",

@@ -308,6 +308,8 @@ def test_the_first_open_window_gives_the_name() -> None:
         ((monthly(1, 4),), 31 * 86400.0),
         ((day(22, weekdays=(4,), nth=-1),), 35 * 86400.0),
         ((monthly(32, 1),), 86400.0),
+        ((cron("0 0 1 1 *"),), 366 * 86400.0),  # once a year: 2028 is a leap year
+        ((cron("0 0 3-12 * *"),), 86400.0),  # ten days in a row: the pause after them is not among the next ten
     ],
 )
 def test_how_long_one_has_to_wait(cadence: Cadence, seconds: float) -> None:

@@ -304,6 +304,16 @@ def test_what_runs_is_followed_to_its_end_whatever_a_person_says() -> None:
     assert story.see("o") == "P"
 
 
+def test_a_person_s_word_ends_with_the_failure_also_when_the_proof_that_was_waited_for_is_given_up() -> None:
+    story = Story(remedied("shop/remedies/restart"))
+    story.see("c")
+    story.start()
+    story.person("resolve")
+    assert story.see("o") == "."
+    story.reload(rules(fail_after=1))
+    assert story.see("oc") == ".+"
+
+
 # the matrix, the verbs
 
 

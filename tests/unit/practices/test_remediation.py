@@ -228,6 +228,13 @@ def test_a_remedy_worked_when_the_check_that_asked_passes() -> None:
     assert story.state.climb is None
 
 
+def test_a_check_that_is_at_rest_by_its_counters_still_proves() -> None:
+    story = Story(remedied(RESTART, incident_from=None, post_checks=((KEY, 3, 9),)))
+    story.see("c")
+    story.run()
+    assert story.see("ooo") == "..P"
+
+
 def test_a_result_begun_before_the_end_proves_nothing() -> None:
     story = Story(remedied(RESTART, recover_after=1))
     story.see("c")
@@ -346,6 +353,17 @@ def test_attempts_come_first_then_the_next_rung_then_a_person() -> None:
     assert story.why(Verb.COMMENT) == "no remedy is left to try: a person is needed"
     assert story.see("ccc") == "..."
     assert story.tick(60 * MINUTE) == ""
+
+
+def test_a_ladder_of_three_is_climbed_rung_by_rung() -> None:
+    story = Story(remedied(RESTART, CLEAN, FAILOVER))
+    story.see("c")
+    questions = [asked(story)]
+    for exec_id in ("X1", "X2"):
+        story.run(exec_id)
+        story.see("c")
+        questions.append(asked(story))
+    assert questions == [(RESTART, 0, 1), (CLEAN, 1, 1), (FAILOVER, 2, 1)]
 
 
 def test_a_failed_attempt_says_which_it_was() -> None:
@@ -551,6 +569,11 @@ def test_post_checks_that_changed_without_a_word_never_raise() -> None:
     story.rules = remedied(RESTART, post_checks=((OTHER, 1, 1), (KEY, 1, 1)))
     assert story.see("o") == "."
     assert story.see("c") == "F"
+    story = Story(remedied(RESTART))
+    story.see("c")
+    story.run()
+    story.rules = remedied(RESTART, post_checks=((OTHER, 1, 1), (KEY, 1, 9)))
+    assert story.see("c") == "."  # no word of the other one is no failure of it
 
 
 def test_a_gap_gives_a_proof_its_whole_time_again() -> None:

@@ -134,6 +134,23 @@ def test_an_unknown_look_is_one_of_every_instance_and_none_is_absent() -> None:
     assert story.look(disks(a="o", b="c")) == "!"
 
 
+def test_an_unknown_instance_says_nothing_about_the_others() -> None:
+    story = Story(rules(fail_after=2))
+    story.look(disks(a="o", b="o"))
+    story.look(disks(a="?", b="o"))
+    assert {name: letter(one.raw) for name, one in story.state.instances.items()} == {"a": "?", "b": "o"}
+
+
+def test_a_look_at_the_whole_says_nothing_about_the_instances() -> None:
+    story = Story(rules(fail_after=2))
+    story.look(disks(a="o"))
+    story.see("c")
+    assert {name: (letter(one.raw), one.absent) for name, one in story.state.instances.items()} == {
+        "": ("c", 0),
+        "a": ("o", 1),
+    }
+
+
 def test_what_stood_for_all_while_none_was_known_makes_room() -> None:
     story = Story(rules(fail_after=3))
     story.see("??")
@@ -382,7 +399,7 @@ def test_how_long_unknown_is_borne_is_a_rule() -> None:
         (rules(fail_after=Threshold(count=2, window=3)), "c", "cc", ".!"),
         (rules(fail_after=Threshold(seconds=120.0)), "cc", "ccc", "..!"),
         (rules(fail_after=1, recover_after=2), "co", "oo", ".-"),
-        (rules(fail_after=1, recover_after=2, incident_from=Verdict.WARNING), "cw", "wwoo", "...-"),
+        (rules(fail_after=3, incident_from=Verdict.WARNING), "ww", "www", "..!"),
     ],
 )
 def test_after_a_gap_or_with_other_rules_counting_begins_anew(
@@ -392,6 +409,13 @@ def test_after_a_gap_or_with_other_rules_counting_begins_anew(
     story.see(before)
     assert (story.gap() if how == "gap" else story.reload(its_rules)) == ""
     assert story.see(after) == told
+
+
+def test_what_is_better_is_counted_anew_after_a_gap() -> None:
+    story = Story(rules(fail_after=1, recover_after=2))
+    story.see("cw")
+    story.gap()
+    assert story.hards("ww") == "cw"
 
 
 def test_what_is_hard_stays_hard_over_a_gap() -> None:
