@@ -112,10 +112,8 @@ class Echoes:
         while self._socket is not None:  # an answer may end the last asker's wait
             try:
                 packet, extra, _, source = self._socket.recvmsg(256, 64)
-            except BlockingIOError:
-                return
             except OSError:
-                continue  # an error that an earlier echo brought about: that echo stays lost
+                return  # nothing more has come, or an earlier echo brought about an error: that echo stays lost
             self._take(packet, extra, source[0])
 
     def _take(self, packet: bytes, extra: list[tuple[int, int, bytes]], source: str) -> None:
