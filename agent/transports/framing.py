@@ -12,13 +12,14 @@ import math
 import re
 import secrets
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from agent.model.look import Section
 
 SECTION_LIMIT = 65_536  # bytes kept of one script's output: evidence, not a log
 NOISE_LIMIT = 65_536  # bytes of greeting, such as a motd, that we are ready to skip
 _BLOCK = 32_768  # what an SSH packet holds
+_RECORD = re.compile(rb"=(\d+);|[\[\]!(]")  # what follows a marker
 TIMED_OUT = 124  # the exit code that timeout(1) made customary
 
 # timeout(1) is missing on small systems and would cost an exec per script, so the shell itself keeps the time: a
@@ -83,18 +84,32 @@ def is_complete(answer: bytearray, marker: str, count: int, since: int = 0) -> b
 
 def sections(answer: bytes, marker: str) -> list[Section]:
     """The sections of an answer, in order; text that stands before the first or between them is dropped."""
-    word = re.escape(marker).encode()
-    return [_section(body, word) for body in re.findall(word + rb"\[(.*?)" + word + rb"\]", answer, re.DOTALL)]
+    word = marker.encode()
+    bodies = (piece.partition(word + b"]") for piece in answer.split(word + b"[")[1:])
+    return [_section(body, word) for body, end, _ in bodies if end]
 
 
 def without_records(answer: bytes | bytearray, marker: str) -> bytes:
     """What else there is in an answer."""
-    return re.sub(re.escape(marker).encode() + rb"(=\d+;|[\[\]!(])", b"", answer)
+    return b"".join(text for _, text in _pieces(bytes(answer), marker.encode()))
+
+
+def _pieces(answer: bytes, word: bytes) -> Iterator[tuple[re.Match[bytes] | None, bytes]]:
+    """An answer cut at its records: each, and the text that follows it.
+
+    The marker is looked for by hand: it is another one each time, and a pattern costs more to compile than to use.
+    """
+    first, *others = answer.split(word)
+    yield None, first
+    for piece in others:
+        record = _RECORD.match(piece)
+        yield record, piece[record.end() :] if record else word + piece
 
 
 def _section(body: bytes, word: bytes) -> Section:
-    code = re.search(word + rb"=(\d+);", body)
-    text = without_records(body, word.decode()).decode(errors="replace")
-    if code is None or re.search(word + rb"!", body):
+    pieces = list(_pieces(body, word))
+    text = b"".join(text for _, text in pieces).decode(errors="replace")
+    codes = [record[1] for record, _ in pieces if record is not None and record[1] is not None]
+    if not codes or any(record is not None and record[0] == b"!" for record, _ in pieces):
         return Section(text=text, exit_code=TIMED_OUT, timed_out=True)
-    return Section(text=text, exit_code=int(code[1]))
+    return Section(text=text, exit_code=int(codes[0]))
