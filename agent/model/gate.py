@@ -72,6 +72,15 @@ class Evidence:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Floor:
+    """A service that needs so many of its hosts."""
+
+    service: str
+    hosts: frozenset[str]
+    min_healthy: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
     """The world as the gates see it, read in one transaction."""
 
@@ -85,9 +94,8 @@ class Facts:
     unreachable: frozenset[str] = frozenset()
     distrusted: frozenset[str] = frozenset()  # their host key has changed
     scopes: tuple[Scope, ...] = ()
-    service_hosts: frozenset[str] = frozenset()
     unhealthy: frozenset[str] = frozenset()
-    min_healthy: int = 0
+    floors: tuple[Floor, ...] = ()  # of every service that the hosts belong to
     silenced: str = ""
     parents: tuple[str, ...] = ()
     paused: str = ""

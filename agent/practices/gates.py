@@ -138,12 +138,15 @@ def _small(scope: Scope, request: Request, facts: Facts) -> Answer | None:
 def capacity(request: Request, facts: Facts) -> Answer:
     """6: our own hand never takes a service below `min_healthy`; a host that is being changed does not count."""
     busy = {host for past in facts.ledger if past.running for host in past.hosts}
-    healthy = facts.service_hosts - facts.unhealthy - busy
-    after = len(healthy - set(request.hosts))
-    if facts.min_healthy and healthy & set(request.hosts) and after < facts.min_healthy:
-        says = f"{after} healthy hosts would be left of {request.service}, it needs {facts.min_healthy}"
-        return _no("capacity", says, needs="fewer hosts at a time")
-    return _yes("capacity", f"{after} healthy hosts are left, {facts.min_healthy} are needed")
+    says = []
+    for floor in facts.floors:
+        healthy = floor.hosts - facts.unhealthy - busy
+        after = len(healthy - set(request.hosts))
+        if healthy & set(request.hosts) and after < floor.min_healthy:
+            refused = f"{after} healthy hosts would be left of {floor.service}, it needs {floor.min_healthy}"
+            return _no("capacity", refused, needs="fewer hosts at a time")
+        says.append(f"{after} healthy hosts of {floor.service} are left, {floor.min_healthy} are needed")
+    return _yes("capacity", "; ".join(says) or "no service of these hosts needs a number of them")
 
 
 def budget(request: Request, facts: Facts) -> Answer:

@@ -10,7 +10,7 @@ from agent.clock import MICROSECONDS, NANOSECONDS, Clock
 from agent.errors import ConflictError
 from agent.model.check import Check, host_of, reach_key
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
-from agent.model.gate import Answer, Evidence, Facts, Past, Request, Scope, Trigger
+from agent.model.gate import Answer, Evidence, Facts, Floor, Past, Request, Scope, Trigger
 from agent.model.journal import Entry
 from agent.model.look import Verdict
 from agent.model.remedy import Risk
@@ -153,9 +153,8 @@ class Gatekeeper:
             unreachable=unreachable,
             distrusted=self._distrusted(tx, request.hosts),
             scopes=self._scopes(tx, request.service, mine, hosts, unhealthy),
-            service_hosts=mine,
             unhealthy=unhealthy,
-            min_healthy=service.min_healthy if service else 0,
+            floors=self._floors(request.hosts),
             silenced=calendar.silence(policies.windows, request.service, wanted.request.hosts[0], now_us)
             if request.hosts
             else "",
@@ -165,6 +164,14 @@ class Gatekeeper:
             locks=tuple((lease.name, self._holder(tx, lease.owner)) for lease in leases.held(tx)),
             playbook_missing=self._missing(request.playbook),
             raised_risk=self._raised(request.playbook),
+        )
+
+    def _floors(self, hosts: tuple[str, ...]) -> tuple[Floor, ...]:
+        """Whoever acts, and for whatever service: every service of these hosts keeps what it needs."""
+        return tuple(
+            Floor(service=service.name, hosts=frozenset(service.hosts), min_healthy=service.min_healthy)
+            for service in self._book.policies.services.values()
+            if service.min_healthy and not set(service.hosts).isdisjoint(hosts)
         )
 
     def _scopes(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from agent.model.gate import Answer, Evidence, Facts, Past, Request, Scope, Trigger
+from agent.model.gate import Answer, Evidence, Facts, Floor, Past, Request, Scope, Trigger
 from agent.model.remedy import Budget, Limits, Mode, Risk
 from agent.practices import gates
 
@@ -46,11 +46,16 @@ def facts(**more: Any) -> Facts:
     """A quiet world of ten hosts, but for what is said."""
     usual: dict[str, Any] = {
         "now_us": NOW, "fleet": scope("the fleet", 10, 1), "global_budget": Budget(count=20, seconds=3600),
-        "breaker_cooldown_seconds": 600.0, "service_hosts": names(10), "unhealthy": names(1),
+        "breaker_cooldown_seconds": 600.0, "unhealthy": names(1),
         "evidence": Evidence(age_seconds=3.0, fresh_for_seconds=70.0, is_hard=True),
         "scopes": (scope("the fleet", 10, 1), scope("service shop", 6, 1)),
     }  # fmt: skip
     return Facts(**{**usual, **more})
+
+
+def floor(least: int, service: str = "shop") -> tuple[Floor, ...]:
+    """A service on all ten hosts that needs so many of them."""
+    return (Floor(service=service, hosts=names(10), min_healthy=least),)
 
 
 def past(ago_us: int = HOUR, **more: Any) -> Past:
@@ -158,17 +163,19 @@ TABLE: list[tuple[gates.Gate, Request, Facts, Answer | str]] = [
     (gates.breaker, request(), facts(scopes=(scope("s", 4),), ledger=(elsewhere(MINUTE, automatic=False),)), YES),
     (gates.breaker, request(), facts(scopes=(scope("s", 4),), ledger=(elsewhere(MINUTE, service="db"),)), YES),
     # 6 capacity: healthy hosts that are left, those that are being changed not counted
-    (gates.capacity, request(), facts(min_healthy=9), "9 healthy hosts are left, 9 are needed"),  # web1 is sick already
-    (gates.capacity, request(hosts=("web2",)), facts(min_healthy=8), YES),
-    (gates.capacity, request(hosts=("web2",)), facts(min_healthy=9),
+    (gates.capacity, request(), facts(floors=floor(9)), "9 healthy hosts of shop are left, 9 are needed"),  # web1 is sick already
+    (gates.capacity, request(hosts=("web2",)), facts(floors=floor(8)), YES),
+    (gates.capacity, request(hosts=("web2",)), facts(floors=floor(9)),
      no("8 healthy hosts would be left of shop, it needs 9", needs="fewer hosts at a time")),
-    (gates.capacity, by_hand(hosts=("web2",)), facts(min_healthy=9),
+    (gates.capacity, by_hand(hosts=("web2",)), facts(floors=floor(9)),
      no("8 healthy hosts would be left of shop, it needs 9", needs="fewer hosts at a time")),
-    (gates.capacity, by_hand(hosts=("web3",)), facts(min_healthy=8, ledger=(past(hosts=("web2",), running=True),)),
+    (gates.capacity, by_hand(hosts=("web3",)), facts(floors=floor(8), ledger=(past(hosts=("web2",), running=True),)),
      no("7 healthy hosts would be left of shop, it needs 8", needs="fewer hosts at a time")),
-    (gates.capacity, by_hand(hosts=("web3",)), facts(min_healthy=8, ledger=(past(hosts=("web2",)),)), YES),
-    (gates.capacity, request(hosts=("other",)), facts(min_healthy=10), YES),
-    (gates.capacity, request(hosts=("web2",)), facts(service_hosts=names(2), min_healthy=0), YES),
+    (gates.capacity, by_hand(hosts=("web3",)), facts(floors=floor(8), ledger=(past(hosts=("web2",)),)), YES),
+    (gates.capacity, by_hand(hosts=("web2",)), facts(floors=(*floor(0), *floor(9, "mail"))),
+     no("8 healthy hosts would be left of mail, it needs 9", needs="fewer hosts at a time")),
+    (gates.capacity, request(hosts=("other",)), facts(floors=floor(10)), YES),
+    (gates.capacity, request(hosts=("web2",)), facts(floors=()), YES),
     # 7 budget: per host
     (gates.budget, request(), facts(), "within 3 per 1d per host, 10 per 1h for the policy, 20 per 1h in all"),
     (gates.budget, request(), facts(ledger=(past(2 * HOUR), past(3 * HOUR))), YES),
@@ -302,7 +309,7 @@ REFUSED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("self", {"unreachable": names(9)}),
     ("suppression", {"silenced": "nightly"}),
     ("breaker", {"scopes": (scope("the fleet", 10, 9),)}),
-    ("capacity", {"min_healthy": 99, "unhealthy": frozenset()}),
+    ("capacity", {"floors": floor(99), "unhealthy": frozenset()}),
     ("budget", {"ledger": (past(1), past(2), past(3))}),
     ("effectiveness", {"ledger": (past(HOUR), past(HOUR), past(HOUR))}),
     ("lock", {"locks": (("web1", "RUN0000001"),)}),
