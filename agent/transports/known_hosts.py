@@ -4,11 +4,12 @@ import base64
 import binascii
 import dataclasses
 import fcntl
+import functools
 import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agent.clock import Deadline
@@ -57,7 +58,18 @@ def scan_key(host: Host, deadline: Deadline) -> HostKey:
 
 def pinned(path: Path, host: Host) -> tuple[HostKey, ...]:
     """The keys pinned for a host's address and port; none when there is no file."""
-    return tuple(key for names, key in _entries(_lines(path)) if _names_host(names, host))
+    plainly, hashed = _index(path, stamp(path))
+    named = plainly.get(_name(host), ())
+    return tuple(dict.fromkeys([*named, *(key for name, key in hashed if _is_name(name, _name(host)))]))
+
+
+def stamp(path: Path) -> tuple[int, ...]:
+    """Another one whenever the file has changed; empty when there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def verify(path: Path, host: Host, shown: HostKey) -> None:
@@ -85,6 +97,23 @@ def pin(path: Path, host: Host, key: HostKey) -> None:
 def forget(path: Path, host: Host) -> None:
     """Take away every key pinned for the host."""
     _rewrite(path, host, "")
+
+
+Keys = tuple[HostKey, ...]
+
+
+@functools.lru_cache(maxsize=4)  # a thousand hosts that log in must not read a thousand lines each
+def _index(path: Path, _stamp: tuple[int, ...]) -> tuple[Mapping[str, Keys], tuple[tuple[str, HostKey], ...]]:
+    """The keys by each name that stands there plainly, and those behind hashed names."""
+    plainly: dict[str, list[HostKey]] = {}
+    hashed: list[tuple[str, HostKey]] = []
+    for names, key in _entries(_lines(path)):
+        for name in names.split(","):
+            if name.startswith("|1|"):
+                hashed.append((name, key))
+            else:
+                plainly.setdefault(name.lower(), []).append(key)
+    return {name: tuple(keys) for name, keys in plainly.items()}, tuple(hashed)
 
 
 def _name(host: Host) -> str:
