@@ -168,6 +168,7 @@ class Builder:
         from agent.runtime.desk import Desk
         from agent.runtime.dispatch import Dispatcher
         from agent.runtime.executor import Executor, Work
+        from agent.runtime.foresight import Foresight
         from agent.runtime.gates import Gatekeeper
         from agent.runtime.health import Health
         from agent.runtime.looking import Looker
@@ -215,7 +216,8 @@ class Builder:
             remedies=remedies, saves=saves, recorder=recorder, looker=looker, pool=pool, snmp=snmp, scheduler=scheduler, health=health,
             rounds=Rounds(store=store, clock=clock, book=book, saves=saves, executor=executor, workers=workers),
             pipeline=Pipeline(
-                book=book, looker=looker, desk=desk, recorder=recorder, remedies=remedies, workers=workers
+                book=book, looker=Foresight(looker, store, book, workers), desk=desk, recorder=recorder,
+                remedies=remedies, workers=workers,
             ),
             dispatcher=Dispatcher(
                 store=store, clock=clock, book=book, desk=desk, workers=workers, sinks=catalogue.sinks,

@@ -3,6 +3,12 @@
 `used` is what df(1) calls capacity, used / (used + available), and `free` what an ordinary user may still write
 (statvfs(3): f_bavail), so blocks reserved for root count as neither. Critical when nothing is free at all, or when a
 path that was asked for by name does not exist; everything else is for `warn` and `crit` to say.
+
+`full_in` is a forecast, made by the agent where a bound asks for it: the lower end of what the lowest free space of
+each of the past 30 days says (80 % interval of Theil and Sen's slope), or of the last half hour when it would be full
+within 4 hours. There is none, and no bound on it trips, while free space does not sink below what the past week has
+seen (a regular clean-up is no trend), for the first five days (for the first day, of the last half hour), and after the
+file system got another size.
 """
 
 import os
@@ -28,7 +34,7 @@ class Disk:
 
     OPTIONS: ClassVar = DiskOptions
     SHORT: ClassVar = "path"
-    METRICS: ClassVar[Mapping[str, Unit]] = {"used": Unit.SHARE, "free": Unit.BYTES}
+    METRICS: ClassVar[Mapping[str, Unit]] = {"used": Unit.SHARE, "free": Unit.BYTES, "full_in": Unit.SECONDS}
     RUN_FROM: ClassVar = RunFrom.HOST
     INSTANCES: ClassVar = True
 

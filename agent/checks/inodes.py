@@ -3,6 +3,7 @@
 What df(1) -i counts (statvfs(3): f_files, f_ffree): a file system without free inodes takes no new file, however much
 room it has. Critical when none is free, or when a path that was asked for by name does not exist. File systems that
 make inodes as they need them (btrfs, xfs in part, network shares) have no such limit: `match` leaves them out.
+`full_in` is a forecast, as with `disk`.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ class Inodes:
 
     OPTIONS: ClassVar = InodesOptions
     SHORT: ClassVar = "path"
-    METRICS: ClassVar[Mapping[str, Unit]] = {"used": Unit.SHARE, "free": Unit.NUMBER}
+    METRICS: ClassVar[Mapping[str, Unit]] = {"used": Unit.SHARE, "free": Unit.NUMBER, "full_in": Unit.SECONDS}
     RUN_FROM: ClassVar = RunFrom.HOST
     INSTANCES: ClassVar = True
 

@@ -11,7 +11,7 @@ from agent.model.state import Phase
 from agent.practices import calendar, story
 from agent.runtime.book import Book
 from agent.runtime.desk import AGENT, Desk
-from agent.runtime.looking import Looker
+from agent.runtime.foresight import Foresight
 from agent.runtime.recorder import Recorder
 from agent.runtime.remedies import Remedies
 from agent.runtime.workers import Workers
@@ -21,7 +21,7 @@ class Pipeline:
     """From one look at the world to what is done about it."""
 
     def __init__(
-        self, *, book: Book, looker: Looker, desk: Desk, recorder: Recorder, remedies: Remedies, workers: Workers
+        self, *, book: Book, looker: Foresight, desk: Desk, recorder: Recorder, remedies: Remedies, workers: Workers
     ) -> None:
         self._book = book
         self._looker = looker

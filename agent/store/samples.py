@@ -306,3 +306,19 @@ def hourly(reader: Reader, name: Name, since_us: int, until_us: int) -> list[Hou
     )
     rows = reading(reader).execute(query) if number is not None else ()
     return [hour for row in rows for hour in _unpack_day(row.body, row.day) if since_us <= hour.at_us <= until_us]
+
+
+def by_hour(reader: Reader, name: Name, since_us: int, until_us: int) -> list[Hourly]:
+    """Low, mean and high of each hour of a span that is packed: the days that are over, and what there is since."""
+    found = sorted(hourly(reader, name, since_us, until_us))
+    number = number_of(reader, name)
+    rolled = (found[-1].at_us // DAY_US + 1) * DAY_US if found else since_us
+    query = (
+        select(sample_hours)
+        .where(sample_hours.c.series == number, sample_hours.c.hour.between(rolled // HOUR_US, until_us // HOUR_US))
+        .order_by(sample_hours.c.hour)
+    )
+    for row in reading(reader).execute(query) if number is not None else ():
+        values = [value for _, value in unpack_hour(row.body)]
+        found.append(Hourly(row.hour * HOUR_US, min(values), sum(values) / len(values), max(values)))
+    return found
