@@ -5,7 +5,7 @@ due = slot + k x interval on the boot clock, jobs only name a bucket, and nothin
 """
 
 import hashlib
-import itertools
+import heapq
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
@@ -23,17 +23,38 @@ STEP_US = 2_000_000  # a wall clock that differs by more from the boot clock tha
 
 
 class Ticker(schedule.Scheduler):
-    """`schedule` with jobs that are due by the boot clock."""
+    """`schedule` with jobs that are due by the boot clock.
+
+    The library asks every job at every tick; here they are a heap, and only those that are due are touched.
+    """
+
+    jobs: list["Beat"]  # type: ignore[assignment]  # the library's own list, of our own jobs
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self.clock = clock
 
+    def run_pending(self) -> None:
+        """Run the jobs whose moment has come, the earliest first."""
+        now_ns = self.clock.boottime()
+        while self.jobs and self.jobs[0].due_ns <= now_ns:
+            job = heapq.heappop(self.jobs)
+            try:
+                self._run_job(job)
+            finally:
+                heapq.heappush(self.jobs, job)
+
     def bucket(self, seconds: float, phase_seconds: float, work: Callable[[], None]) -> "Beat":
         """A job every `seconds`, at `phase_seconds` into each interval."""
         beat = Beat(seconds, phase_seconds, self)
         beat.do(work)
+        heapq.heapify(self.jobs)
         return beat
+
+    def cancel_job(self, job: schedule.Job) -> None:
+        """Take a job out."""
+        super().cancel_job(job)
+        heapq.heapify(self.jobs)
 
 
 class Beat(schedule.Job):
@@ -82,10 +103,11 @@ class Scheduler:
         self._clock = clock
         self._ticker = Ticker(clock)
         self._due: dict[str, None] = {}
-        self._members: dict[tuple[float, float], set[str]] = {}
+        self._members: dict[tuple[float, float], dict[str, None]] = {}
         self._beats: dict[tuple[float, float], Beat] = {}
         self._places: dict[str, tuple[float, float]] = {}
         self._calendar: dict[str, int] = {}
+        self._retrying: set[str] = set()
         self._ahead_us = self._wall_ahead_us()
         self._checks: dict[str, Check] = {}
 
@@ -96,10 +118,12 @@ class Scheduler:
             self._leave(key)
             self._checks.pop(key)
             self._due.pop(key, None)
+            self._retrying.discard(key)
         for key, check in wanted.items():
             known = self._checks.get(key)
             self._checks[key] = check
             if known is None or known.every != check.every:
+                self._retrying.discard(key)
                 self._leave(key)
                 self._place(check)
         for key in soon:
@@ -107,13 +131,17 @@ class Scheduler:
 
     def hurry(self, key: str, *, retrying: bool) -> None:
         """Let a check join the bucket of its retry interval, or return to its own."""
+        if not retrying and key not in self._retrying:
+            return  # as nearly always: it is in its own
         check = self._checks.get(key)
         if check is None:
             return
         interval = _interval(check)
         if retrying and (interval is None or check.retry_every_seconds < interval):
+            self._retrying.add(key)
             self._join(key, check.retry_every_seconds, phase(check.host, check.retry_every_seconds))
         else:
+            self._retrying.discard(key)
             self._place(check)
 
     def now(self, key: str) -> None:
@@ -131,7 +159,7 @@ class Scheduler:
             if at_us <= now_us or was_set:
                 self._plan(self._checks[key], now_us)
         taken, self._due = self._due, {}
-        return [self._checks[key] for key in taken if key in self._checks]
+        return [check for check in map(self._checks.get, taken) if check is not None]
 
     def size(self) -> int:
         """How many checks are kept."""
@@ -170,22 +198,22 @@ class Scheduler:
         self._calendar.pop(key, None)
         self._places[key] = place
         if place not in self._beats:
-            self._members[place] = set()
+            self._members[place] = {}
             self._beats[place] = self._ticker.bucket(seconds, phase_seconds, lambda: self._come(place))
-        self._members[place].add(key)
+        self._members[place][key] = None
 
     def _leave(self, key: str) -> None:
         self._calendar.pop(key, None)
         place = self._places.pop(key, None)
         if place is None:
             return
-        self._members[place].discard(key)
+        del self._members[place][key]
         if not self._members[place]:
             self._ticker.cancel_job(self._beats.pop(place))
             del self._members[place]
 
     def _come(self, place: tuple[float, float]) -> None:
-        self._due.update(dict.fromkeys(sorted(self._members.get(place, ()))))
+        self._due.update(self._members.get(place, {}))
 
 
 def _interval(check: Check) -> float | None:
@@ -197,5 +225,7 @@ def _interval(check: Check) -> float | None:
 
 def batches(checks: Iterable[Check]) -> list[tuple[str | None, list[Check]]]:
     """One unit of polling is one host in one tick: due checks by host."""
-    ordered = sorted(checks, key=lambda check: check.host or "")
-    return [(host, list(found)) for host, found in itertools.groupby(ordered, key=lambda check: check.host)]
+    found: dict[str | None, list[Check]] = {}
+    for check in checks:
+        found.setdefault(check.host, []).append(check)
+    return sorted(found.items(), key=lambda pair: pair[0] or "")
