@@ -21,7 +21,7 @@ CONFIG = """\
 version: 1
 name: bench
 owner: team
-teams: {team: {members: [ada]}}
+teams: {team: {members: [first]}}
 """
 POLICY = """\
 version: 1

@@ -25,7 +25,7 @@ def why(world: World) -> str:
 def order(world: World, **args: bool) -> str:
     """Ask the daemon to reload, as the command does."""
     with world.store.write() as tx:
-        return orders.add(tx, "reload", args, "ada")
+        return orders.add(tx, "reload", args, "oncall")
 
 
 def answer(world: World, number: str) -> dict[str, object]:

@@ -158,7 +158,7 @@ class Story:
 
     def person(self, verb: str) -> str:
         """A person does something to the incident."""
-        return self.give(Person(at_us=self.at_us, verb=verb, who="ada", why="so be it"))
+        return self.give(Person(at_us=self.at_us, verb=verb, who="oncall", why="so be it"))
 
     def reload(self, its_rules: Rules) -> str:
         """Other rules."""

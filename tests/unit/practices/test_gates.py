@@ -39,7 +39,7 @@ def request(**more: Any) -> Request:
 
 def by_hand(**more: Any) -> Request:
     """The same by a person, who was granted nothing in the policy."""
-    return request(**{"trigger": Trigger.PERSON, "actor": "ada", "cause": "it hangs", "mode": Mode.PROPOSE, **more})
+    return request(**{"trigger": Trigger.PERSON, "actor": "oncall", "cause": "it hangs", "mode": Mode.PROPOSE, **more})
 
 
 def facts(**more: Any) -> Facts:
@@ -95,8 +95,8 @@ def same(answer: Answer, wanted: Answer | str) -> bool:
 TABLE: list[tuple[gates.Gate, Request, Facts, Answer | str]] = [
     # 1 kill switch: for everybody
     (gates.kill_switch, request(), facts(), "off"),
-    (gates.kill_switch, by_hand(), facts(kill_switch="by ada: storm"),
-     no("it is on: by ada: storm", needs="watchkeeper kill-switch off")),
+    (gates.kill_switch, by_hand(), facts(kill_switch="by oncall: storm"),
+     no("it is on: by oncall: storm", needs="watchkeeper kill-switch off")),
     (gates.kill_switch, by_hand(), facts(safe_mode="the disk is full"),
      no("safe mode: the disk is full", needs="watchkeeper doctor")),
     # 2 evidence
@@ -247,7 +247,7 @@ TABLE: list[tuple[gates.Gate, Request, Facts, Answer | str]] = [
     (gates.risk_and_mode, request(mode=Mode.PROPOSE), facts(), no("mode propose leaves it to a person", needs=PROPOSAL)),
     (gates.risk_and_mode, request(mode=Mode.APPROVE), facts(), no("mode approve leaves it to a person", needs=PROPOSAL)),
     (gates.risk_and_mode, by_hand(risk=Risk.IRREVERSIBLE), facts(),
-     "risk irreversible (declared), by hand: ada answers for it; approvals are not built yet"),
+     "risk irreversible (declared), by hand: oncall answers for it; approvals are not built yet"),
     # 12 plan
     (gates.plan, request(), facts(), "the playbook is there; approved plans are not built yet, so there is no hash to compare"),
     (gates.plan, request(), facts(playbook_missing="there is no playbook restart.yml"),
