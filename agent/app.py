@@ -163,6 +163,7 @@ class Builder:
     def _assemble(self, store: "Store", clock: "Clock", catalogue: "Catalogue", config: "Config") -> "Agent":
         from agent.checks import Target
         from agent.model.execution import ExecutionKind
+        from agent.model.host import Connection
         from agent.runtime.agent import Agent
         from agent.runtime.book import Book
         from agent.runtime.desk import Desk
@@ -184,6 +185,7 @@ class Builder:
         from agent.runtime.workers import Workers
         from agent.secrets import Secrets
         from agent.sinks import SinkContext
+        from agent.transports.device import device_pool
         from agent.transports.snmp.hub import Hub
         from agent.transports.ssh import SshPool
 
@@ -206,14 +208,15 @@ class Builder:
         pool = SshPool(config.state / "known_hosts", clock)
         inner = {"backup-freshness": saves.fresh, "quorum": Quorums(book, clock).look}
         snmp = Hub()
+        devices = device_pool(config.state / "known_hosts", clock, secrets.resolve)
         looker = Looker(
-            probes=catalogue.probes, pool=pool, workers=workers, clock=clock, inner=inner,
+            probes=catalogue.probes, pools={Connection.SSH: pool, Connection.NETWORK_CLI: devices}, workers=workers, clock=clock, inner=inner,
             means=Target(host=None, address=None, secrets=secrets, snmp=snmp),
         )  # fmt: skip
         recorder = Recorder(store, clock, workers)
         return Agent(
             clock=clock, store=store, workers=workers, book=book, desk=desk, gatekeeper=gatekeeper, executor=executor,
-            remedies=remedies, saves=saves, recorder=recorder, looker=looker, pool=pool, snmp=snmp, scheduler=scheduler, health=health,
+            remedies=remedies, saves=saves, recorder=recorder, looker=looker, pool=pool, devices=devices, snmp=snmp, scheduler=scheduler, health=health,
             rounds=Rounds(store=store, clock=clock, book=book, saves=saves, executor=executor, workers=workers),
             pipeline=Pipeline(
                 book=book, looker=Foresight(looker, store, book, workers), desk=desk, recorder=recorder,

@@ -59,6 +59,8 @@ def _stands(name: str, probe: Any) -> str:
         told += " On this machine in the process itself, on others by a script over SSH."
     elif offers(probe, "script"):
         told += " A script, on this machine or over SSH."
+    elif offers(probe, "command"):
+        told += " By the command line of a network device."
     if probe.INSTANCES:
         told += " Has instances: one state each, one incident per host that lists them."
     if probe.SHORT is None:

@@ -1,8 +1,8 @@
-"""One file per probe. A probe has one of three shapes, and never retries, connects to a host's shell, or waits.
+"""One file per probe. A probe has one of four shapes, and never retries, connects to a host's shell, or waits.
 
-`HostCheck` prints a POSIX-sh script and reads what it printed; `LocalCheck` looks in a thread, at this machine;
-`AgentCheck` is a coroutine over the network. One class may offer two. A sick host is a verdict; a broken check is
-an exception (which becomes `unknown`).
+`HostCheck` prints a POSIX-sh script and reads what it printed, `DeviceCheck` the command of a network device;
+`LocalCheck` looks in a thread, at this machine; `AgentCheck` is a coroutine over the network. One class may offer two.
+A sick host is a verdict; a broken check is an exception (which becomes `unknown`).
 
 A probe may have none of them and set REFERS instead, the option that names another check: the runtime makes its looks
 out of the states of that check.
@@ -72,6 +72,18 @@ class HostCheck(Probe, Protocol):
         """Pure: what the script printed, as a look."""
 
 
+class DeviceCheck(Probe, Protocol):
+    """A look through a network device's command line; `read` runs in a thread."""
+
+    @staticmethod
+    def command(options: ClosedModel, /) -> str:
+        """One line that only looks."""
+
+    @staticmethod
+    def read(section: Section, options: ClosedModel, platform: str, /) -> Look:
+        """What the device printed, as a look; the platform is netmiko's name for it."""
+
+
 class LocalCheck(Probe, Protocol):
     """A look at this machine, in a thread."""
 
@@ -99,11 +111,11 @@ def refers(probe: type) -> str | None:
     return option
 
 
-Shape = Literal["script", "look", "reach"]
+Shape = Literal["script", "command", "look", "reach"]
 
 
 def offers(probe: type, shape: Shape) -> bool:
-    """Whether a probe class has this shape: `script` (HostCheck), `look` (LocalCheck), `reach` (AgentCheck)."""
+    """Whether a probe class has this shape: `script` (HostCheck), `command` (DeviceCheck), `look` (LocalCheck), `reach` (AgentCheck)."""
     return hasattr(probe, shape)
 
 

@@ -28,3 +28,8 @@ class Host:
     become: bool = False
     variables: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     # `repr` leaves the variables out: an inventory may hold passwords
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is reached over a transport, and may be out of reach."""
+        return self.connection is not Connection.LOCAL

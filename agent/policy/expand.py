@@ -55,8 +55,11 @@ def expand(scene: Scene, windows: Mapping[str, WindowSpec], config_file: str) ->
         spans += expand_actions.windows(scene, document, wrong)
     wrong += _circles(scene, checks)
     checks += [expand_backups.freshness(backup) for backup in backups]
+    devices = _devices(scene, checks)
+    checks = [_behind_its_line(check) if check.host in devices else check for check in checks]
     touched = itertools.chain((c.host for c in checks), (r.host for r in remedies), (b.host for b in backups))
-    reach = _reach(scene, checks, {host for host in touched if host is not None})
+    servers = {host for host in touched if host is not None and scene.snapshot.hosts[host].connection is Connection.SSH}
+    reach = _reach(scene, checks, servers | devices)
     by_key = {check.key: check for check in (*reach, *checks)}
     return Expansion(
         checks=MappingProxyType(by_key),
@@ -172,8 +175,18 @@ def _reach(scene: Scene, checks: Iterable[Check], hosts: Iterable[str]) -> list[
             if seconds is not None:
                 fastest[check.host] = min(seconds, fastest.get(check.host, seconds))
     usual = pace(CheckDefaults(), (scene.defaults.checks,), scene.config.timezone)
-    reached = (name for name in sorted(hosts) if scene.snapshot.hosts[name].connection is Connection.SSH)
-    return [_reach_of(scene.config, name, usual, fastest.get(name)) for name in reached]
+    return [_reach_of(scene.config, name, usual, fastest.get(name)) for name in sorted(hosts)]
+
+
+def _devices(scene: Scene, checks: Iterable[Check]) -> set[str]:
+    """Network devices that are asked over their command line; one that is only asked by SNMP needs no login there."""
+    asked = {check.host for check in checks if check.host is not None and check.run_from is RunFrom.HOST}
+    return {host for host in asked if scene.snapshot.hosts[host].connection is Connection.NETWORK_CLI}
+
+
+def _behind_its_line(check: Check) -> Check:
+    needs = tuple(dict.fromkeys((reach_key(check.host or ""), *check.rules.needs)))
+    return dataclasses.replace(check, rules=dataclasses.replace(check.rules, needs=needs))
 
 
 def _reach_of(config: Config, host: str, usual: Pace, seconds: float | None) -> Check:

@@ -88,7 +88,7 @@ def _stand(scene: Scene, entry: CheckEntry, hosts: Hosts, place: Place, wrong: l
         message = None if hasattr(probe, "reach") else f"{entry.kind!r} looks at a host: it cannot run from the agent"
     elif hosts == (None,):
         message = f"{entry.kind!r} looks at a host, and this item is about none (hosts: none)"
-    elif not hasattr(probe, "script") and not hasattr(probe, "look"):
+    elif not any(hasattr(probe, shape) for shape in ("script", "look", "command")):
         message = f"{entry.kind!r} looks from the agent: it cannot run from a host"
     else:
         message = _unreachable(scene, probe, entry.kind, hosts)
@@ -111,8 +111,10 @@ def _counting(entry: CheckEntry, run_from: RunFrom, hosts: Hosts, at: Place, wro
 def _unreachable(scene: Scene, probe: Any, kind: str, hosts: Hosts) -> str | None:
     for name in hosts:
         connection = scene.snapshot.hosts[name].connection if name is not None else Connection.LOCAL
-        if connection is Connection.NETWORK_CLI:
+        if connection is Connection.NETWORK_CLI and not hasattr(probe, "command"):
             return f"{kind!r} cannot look at host {name!r}: its ansible_connection is network_cli"
+        if connection is not Connection.NETWORK_CLI and not (hasattr(probe, "script") or hasattr(probe, "look")):
+            return f"{kind!r} looks at network devices, and host {name!r} is none: ansible_connection: network_cli"
         if connection is Connection.SSH and not hasattr(probe, "script"):
             return f"{kind!r} looks at this machine only, and host {name!r} is another one"
     return None

@@ -46,6 +46,7 @@ class Agent:
     scheduler: Scheduler
     health: Health
     pool: SshPool
+    devices: SshPool
     snmp: Hub
     claim: Claim | None = None  # a daemon's hold on the state folder
 
@@ -53,6 +54,7 @@ class Agent:
         """Stop the threads, hang up, close the store; then let the next daemon in."""
         self.workers.close()
         self.pool.close()
+        self.devices.close()
         self.snmp.close()
         self.store.close()
         if self.claim is not None:

@@ -3,11 +3,12 @@
 import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
-from agent.checks import Target, offers, recalls
+from agent.checks import Shape, Target, offers, recalls
 from agent.clock import MICROSECONDS, NANOSECONDS, Clock, Deadline
-from agent.errors import HostKeyError, TransportError
+from agent.errors import HostKeyError, TransportError, WatchkeeperError
 from agent.model.check import Check, RunFrom, reach_key
 from agent.model.host import Connection, Host
 from agent.model.look import Look, Result, Section, Unit, Verdict
@@ -18,6 +19,10 @@ from agent.transports import local
 CONNECT_SECONDS = 20.0  # for the login that may come before the first script
 GRACE_SECONDS = 2.0  # a probe keeps its own time; this is for those that fail to
 _NOTHING = Target(host=None, address=None)
+# The shape of what goes over a host's line, and what is said there only to see whether somebody answers.
+_LINES: Mapping[Connection, tuple[Shape, str]] = MappingProxyType(
+    {Connection.SSH: ("script", ":"), Connection.NETWORK_CLI: ("command", "")}
+)
 
 Scripts = Sequence[tuple[str, float]]
 
@@ -36,14 +41,14 @@ class Looker:
         self,
         *,
         probes: Mapping[str, type],
-        pool: Pool,
+        pools: Mapping[Connection, Pool],
         workers: Workers,
         clock: Clock,
         inner: Mapping[str, Callable[[Check], Look]],
         means: Target = _NOTHING,
     ) -> None:
         self._probes: Mapping[str, Any] = probes
-        self._pool = pool
+        self._pools = pools
         self._workers = workers
         self._clock = clock
         self._inner = inner
@@ -51,28 +56,30 @@ class Looker:
         self._means = means  # what the agent has to ask with, for every target
 
     async def look(self, host: Host | None, checks: Sequence[Check]) -> list[Result]:
-        """Everything that is due: what the agent sees itself, and the host's scripts in one round trip."""
-        scripted = [check for check in checks if self._goes_over_ssh(host, check)]
-        alone = [self._alone(host, check) for check in checks if check not in scripted and check.kind != "reach"]
-        reaching = bool(scripted) or any(check.kind == "reach" for check in checks)
-        over_ssh = [self._over_ssh(host, scripted)] if host is not None and reaching else []
-        found = await asyncio.gather(*over_ssh, *alone)
+        """Everything that is due: what the agent sees itself, and what goes over the host's line, in one batch."""
+        lined = [check for check in checks if self._goes_over_line(host, check)]
+        alone = [self._alone(host, check) for check in checks if check not in lined and check.kind != "reach"]
+        reaching = bool(lined) or any(check.kind == "reach" for check in checks)
+        over_line = [self._over_line(host, lined)] if host is not None and reaching else []
+        found = await asyncio.gather(*over_line, *alone)
         return [result for results in found for result in results]
 
-    def _goes_over_ssh(self, host: Host | None, check: Check) -> bool:
-        if host is None or host.connection is not Connection.SSH or check.run_from is not RunFrom.HOST:
+    def _goes_over_line(self, host: Host | None, check: Check) -> bool:
+        if host is None or host.connection not in _LINES or check.run_from is not RunFrom.HOST:
             return False
-        return check.kind in self._probes and offers(self._probes[check.kind], "script")
+        return check.kind in self._probes and offers(self._probes[check.kind], _LINES[host.connection][0])
 
     async def _alone(self, host: Host | None, check: Check) -> list[Result]:
         begun_us, begun_ns = self._clock.now(), self._clock.boottime()
         limit = check.timeout_seconds + GRACE_SECONDS
         found = await guard(
-            check.key,
-            asyncio.wait_for(self._one(host, check), timeout=limit),
-            otherwise=lambda error: _cannot_tell(error, limit),
+            check.key, self._timely(host, check, limit), otherwise=lambda error: _cannot_tell(error, limit)
         )
         return [self._result(check, found, begun_us, begun_ns)]
+
+    async def _timely(self, host: Host | None, check: Check, limit: float) -> Look:
+        async with asyncio.timeout(limit):  # wait_for would make a task of every look
+            return await self._one(host, check)
 
     async def _one(self, host: Host | None, check: Check) -> Look:
         if check.kind in self._inner:
@@ -105,32 +112,47 @@ class Looker:
         found: Look = probe.read(section, check.options, *self._recalled(check))
         return found
 
-    async def _over_ssh(self, host: Host, checks: Sequence[Check]) -> list[Result]:
+    async def _over_line(self, host: Host, checks: Sequence[Check]) -> list[Result]:
         begun_us, begun_ns = self._clock.now(), self._clock.boottime()
-        scripts = [(self._script(one), one.timeout_seconds) for one in checks]
-        limit = CONNECT_SECONDS + sum(one.timeout_seconds for one in checks)
+        asked = [(self._question(host, one), one.timeout_seconds) for one in checks]
+        deadline = Deadline.after(self._clock, CONNECT_SECONDS + sum(one.timeout_seconds for one in checks))
+        pool, idle = self._pools[host.connection], _LINES[host.connection][1]
         try:
-            sections = await self._workers.look(
-                self._pool.run_batch, host, scripts or [(":", 5.0)], Deadline.after(self._clock, limit)
-            )
+            sections = await self._workers.look(pool.run_batch, host, asked or [(idle, 5.0)], deadline)
         except TransportError as error:
             return [self._reached(host, _unreachable(error), begun_us, begun_ns)]
+        except WatchkeeperError as error:
+            unclear = Look(verdict=Verdict.UNKNOWN, summary=str(error), evidence=error.hint)
+            told = [self._result(check, unclear, begun_us, begun_ns) for check in checks]
+            return [self._reached(host, unclear, begun_us, begun_ns), *told]
         seen = Look(verdict=Verdict.OK, summary=f"{host.name} answers")
         results = [self._reached(host, seen, begun_us, begun_ns)]
         for check, section in zip(checks, sections, strict=False):
             found = await guard(
-                check.key, self._reading(check, section), otherwise=lambda error: _cannot_tell(error, 0.0)
+                check.key, self._reading(host, check, section), otherwise=lambda error: _cannot_tell(error, 0.0)
             )
             results.append(self._result(check, found, begun_us, begun_ns))
         return results
+
+    def _question(self, host: Host, check: Check) -> str:
+        if host.connection is not Connection.NETWORK_CLI:
+            return self._script(check)
+        command: str = self._probes[check.kind].command(check.options)
+        return command
 
     def _script(self, check: Check) -> str:
         script: str = self._probes[check.kind].script(check.options, *self._recalled(check))
         return script
 
-    async def _reading(self, check: Check, section: Section) -> Look:
-        found: Look = self._probes[check.kind].read(section, check.options, *self._recalled(check))
-        return found
+    async def _reading(self, host: Host, check: Check, section: Section) -> Look:
+        read = self._probes[check.kind].read
+        if host.connection is not Connection.NETWORK_CLI:
+            found: Look = read(section, check.options, *self._recalled(check))
+            return found
+        from agent.transports.device import platform  # the templates of devices are slow, and not ours
+
+        parsed: Look = await self._workers.look(read, section, check.options, platform(host))
+        return parsed
 
     def _reached(self, host: Host, look: Look, begun_us: int, begun_ns: int) -> Result:
         return self._stamped(reach_key(host.name), look, begun_us, begun_ns)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from agent.model.check import Check, reach_key
 from agent.model.decision import Decision, Input, Parents, Proof, Tick, Verb, WindowEdge
-from agent.model.host import Connection, Host
+from agent.model.host import Host
 from agent.model.look import Result, Verdict
 from agent.model.state import Phase
 from agent.practices import calendar, story
@@ -130,8 +130,7 @@ class Pipeline:
             return False
         reach = reach_key(check.host)
         host = self._book.policies.hosts.get(check.host)
-        over_ssh = host is not None and host.connection is Connection.SSH
-        return over_ssh and reach in check.rules.needs and self._book.state(reach).is_failing
+        return host is not None and host.is_remote and reach in check.rules.needs and self._book.state(reach).is_failing
 
     def _casts_doubt_on(self, host: Host, results: Sequence[Result]) -> bool:
         """A failure seen from here is first a question about the host: is it there at all?"""

@@ -34,11 +34,17 @@ class Transport(paramiko.Transport):
     _active_check_timeout = 30.0
 
 
-def connect(host: Host, pins: Path, deadline: Deadline, cutoff: Cutoff) -> Transport:
-    """A connection to the host's proven self, logged in; or a TransportError (HostKeyError when it is not)."""
+def connect(host: Host, pins: Path, deadline: Deadline, cutoff: Cutoff, password: str | None = None) -> Transport:
+    """A connection to the host's proven self, logged in; or a TransportError (HostKeyError when it is not).
+
+    With a password, that alone is shown: devices count every key as a failed login.
+    """
     with _greeted(host, deadline, cutoff, known_hosts.pinned(pins, host)) as transport:
         known_hosts.verify(pins, host, shown_key(transport))
-        _log_in(transport, host, deadline)
+        if password is None:
+            _log_in(transport, host, deadline)
+        else:
+            _say_password(transport, host, password)
     return transport
 
 
@@ -108,6 +114,21 @@ def _failure(host: Host, deadline: Deadline, error: BaseException, *, is_flooded
         return TransportError(f"{where} offers no algorithm that we accept: {error}", hint="update its sshd")
     reason = str(error) or "it closed the connection"
     return TransportError(f"{where} broke off the SSH login: {reason}", hint=f"try: ssh -v {host.address}")
+
+
+def _say_password(transport: Transport, host: Host, password: str) -> None:
+    user = host.user or getpass.getuser()
+    try:
+        further = transport.auth_password(user, password)  # or by keyboard-interactive, if that is what it takes
+    except paramiko.AuthenticationException as error:
+        if not transport.is_active():
+            raise
+        further = [str(error) or "another password"]
+    if further:
+        raise TransportError(
+            f"{host.address} port {host.port} does not let {user} in by password",
+            hint="are ansible_user and ansible_password right?",
+        )
 
 
 def _log_in(transport: Transport, host: Host, deadline: Deadline) -> None:

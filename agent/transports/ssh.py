@@ -3,8 +3,9 @@
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from agent.clock import Clock, Deadline
 from agent.errors import TransportError
@@ -13,6 +14,34 @@ from agent.model.look import Section
 from agent.transports import known_hosts, login
 from agent.transports.cutoff import Cutoff, cut
 from agent.transports.shell import EndedError, Shell
+
+Scripts = Sequence[tuple[str, float]]
+
+
+class Session(Protocol):
+    """What is asked at the end of a connection."""
+
+    @property
+    def transport(self) -> login.Transport:
+        """The connection."""
+
+    def ask(self, scripts: Scripts, deadline: Deadline, /) -> list[Section]:
+        """One section for each."""
+
+    def hang_up(self) -> None:
+        """End it, and the connection."""
+
+
+Open = Callable[[Host, login.Transport, Deadline], Session]
+
+
+def _open_shell(host: Host, transport: login.Transport, deadline: Deadline) -> Session:
+    return Shell.open(transport, f"{host.address} port {host.port}", deadline)
+
+
+def _no_password(_host: Host) -> str | None:
+    return None
+
 
 _CONNECT_SECONDS = 20.0  # for dialling and login, if the deadline allows so much: sshd gives 120 s (LoginGraceTime)
 
@@ -30,24 +59,36 @@ class _Line:
     """The line to one host: who asks holds `busy`. `host` and `stamp` say for whom and under which pins it was opened."""
 
     busy: threading.Lock = dataclasses.field(default_factory=threading.Lock)
-    shell: Shell | None = None
+    shell: Session | None = None
     host: Host | None = None
     stamp: tuple[int, ...] = ()
 
 
 class SshPool:
-    """Connections that stay open between looks; thread-safe, one batch at a time per host."""
+    """Connections that stay open between looks; thread-safe, one batch at a time per host.
 
-    def __init__(self, known_hosts: Path, clock: Clock) -> None:
+    `open_session` starts what is asked there, a POSIX sh unless told otherwise; `password` is for those that need one.
+    """
+
+    def __init__(
+        self,
+        known_hosts: Path,
+        clock: Clock,
+        *,
+        open_session: Open = _open_shell,
+        password: Callable[[Host], str | None] = _no_password,
+    ) -> None:
         self._pins = known_hosts
         self._clock = clock
+        self._open_session = open_session
+        self._password = password
         self._cutoff = Cutoff()
         self._lines: dict[str, _Line] = {}
         self._lock = threading.Lock()
         self._counts = Counts()
         self._closed = False
 
-    def run_batch(self, host: Host, scripts: Sequence[tuple[str, float]], deadline: Deadline) -> list[Section]:
+    def run_batch(self, host: Host, scripts: Scripts, deadline: Deadline) -> list[Section]:
         """Run the (script, seconds) pairs on the host, one after the other; one section each.
 
         One round trip over the kept connection, which is opened when there is none. A kept connection that proves
@@ -99,7 +140,7 @@ class SshPool:
                 _drop(line)  # it was closed while we were busy
             line.busy.release()
 
-    def _ask(self, line: _Line, host: Host, scripts: Sequence[tuple[str, float]], deadline: Deadline) -> list[Section]:
+    def _ask(self, line: _Line, host: Host, scripts: Scripts, deadline: Deadline) -> list[Section]:
         self._check_kept(line, host)
         if line.shell is not None:
             try:
@@ -121,13 +162,13 @@ class SshPool:
             known_hosts.verify(self._pins, host, login.shown_key(line.shell.transport))
             line.stamp = stamp
 
-    def _opened(self, host: Host, deadline: Deadline) -> Shell:
+    def _opened(self, host: Host, deadline: Deadline) -> Session:
         seconds = min(_CONNECT_SECONDS, deadline.remaining_seconds())
         soon = Deadline.after(self._clock, seconds)
-        transport = login.connect(host, self._pins, soon, self._cutoff)
+        transport = login.connect(host, self._pins, soon, self._cutoff, self._password(host))
         try:
             with self._cutoff.watching(login.socket_of(transport), soon):
-                shell = Shell.open(transport, f"{host.address} port {host.port}", soon)
+                shell = self._open_session(host, transport, soon)
         except BaseException:
             login.hang_up(transport)
             raise
@@ -135,7 +176,7 @@ class SshPool:
             self._counts = dataclasses.replace(self._counts, connections=self._counts.connections + 1)
         return shell
 
-    def _round_trip(self, shell: Shell, scripts: Sequence[tuple[str, float]], deadline: Deadline) -> list[Section]:
+    def _round_trip(self, shell: Session, scripts: Scripts, deadline: Deadline) -> list[Section]:
         with self._lock:
             self._counts = dataclasses.replace(self._counts, round_trips=self._counts.round_trips + 1)
         asked_us = self._clock.now()

@@ -25,15 +25,26 @@ class Peer:
 
 
 class _Door(paramiko.ServerInterface):
-    """Lets everybody in, or nobody, and takes any command."""
+    """Lets everybody in, or nobody, or who knows the password; takes any command, or gives a shell."""
 
-    def __init__(self, *, lets_in: bool, answers_exec: bool) -> None:
+    def __init__(self, *, lets_in: bool, answers_exec: bool, password: str | None = None) -> None:
         self._lets_in = lets_in
+        self._password = password
         self._answers_exec = answers_exec
         self.asked = threading.Event()
 
     def get_allowed_auths(self, username: str) -> str:
-        return "publickey"
+        return "publickey" if self._password is None else "password"
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        return AUTH_SUCCESSFUL if password == self._password else AUTH_FAILED
+
+    def check_channel_pty_request(self, *_request: object) -> bool:
+        return self._password is not None
+
+    def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:
+        self.asked.set()
+        return self._password is not None
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         return AUTH_SUCCESSFUL if self._lets_in else AUTH_FAILED
@@ -54,12 +65,19 @@ def raw_peer(behave: Raw, *, key_file: str | None = None) -> Iterator[Peer]:
 
 
 @contextlib.contextmanager
-def ssh_peer(play: Play, *, key_file: str, lets_in: bool = True, answers_exec: bool = True) -> Iterator[Peer]:
-    """An SSH server that plays the part of the shell."""
+def ssh_peer(
+    play: Play,
+    *,
+    key_file: str | None = None,
+    lets_in: bool = True,
+    answers_exec: bool = True,
+    password: str | None = None,
+) -> Iterator[Peer]:
+    """An SSH server that plays the part of the shell; with a password, that of a device's command line."""
     key = paramiko.ECDSAKey.generate()
 
     def serve(connection: socket.socket) -> None:
-        door = _Door(lets_in=lets_in, answers_exec=answers_exec)
+        door = _Door(lets_in=lets_in, answers_exec=answers_exec, password=password)
         transport = paramiko.Transport(connection)
         transport.set_log_channel("agent.transports.protocol")
         transport.add_server_key(key)

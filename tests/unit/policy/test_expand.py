@@ -268,3 +268,16 @@ def test_a_probe_stands_where_its_page_says_unless_told_otherwise(config: Path) 
     stands = [found.checks[f"shop/checks/{name}"].run_from for name in ("a@web-1", "b@web-1", "c@sw-1")]
     assert stands == [RunFrom.AGENT, RunFrom.HOST, RunFrom.AGENT]
     assert "agent/checks/reach@sw-1" not in found.checks
+
+
+def test_a_device_has_a_check_of_its_connection_once_it_is_asked_over_its_command_line(config: Path) -> None:
+    text = (
+        "checks: {a: {cli: {command: show version}, every: 5m, hosts: switches}, "
+        "b: {snmp: 1.3.6.1.2.1.1.3.0, every: 30s, hosts: switches}}\n"
+    )
+    found = expanded(config, text)
+    assert found.checks["agent/checks/reach@sw-1"].every == (Every(seconds=30.0),)
+    for name in "ab":
+        assert found.checks[f"shop/checks/{name}@sw-1"].rules.needs == ("agent/checks/reach@sw-1",)
+    alone = expanded(config, "checks: {b: {snmp: 1.3.6.1.2.1.1.3.0, hosts: switches}}\n")
+    assert alone.checks["shop/checks/b@sw-1"].rules.needs == ()

@@ -89,7 +89,7 @@ def looker(tmp_path: Any) -> Any:
     clock, workers = SystemClock(), Workers(2)
     pool = SshPool(tmp_path / "known_hosts", clock)
     probes = {"reaching": Reaching, "here": Here, "scripted": Scripted, "mute": Mute}
-    yield Looker(probes=probes, pool=pool, workers=workers, clock=clock, inner={})
+    yield Looker(probes=probes, pools={Connection.SSH: pool}, workers=workers, clock=clock, inner={})
     workers.close()
     pool.close()
 
