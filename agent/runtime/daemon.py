@@ -154,6 +154,7 @@ async def _loop(agent: Agent, setting: Setting, rota: Rota, orders: Orders, stop
         ("rounds", 1.0, duties.start_due),
         ("deliveries", 1.0, duties.deliver),
         ("looks", 2.0, agent.recorder.flush),
+        ("lateness", 60.0, rota.tell),
         ("samples", 300.0, agent.recorder.pack),
         ("orders", 1.0, duties.take_orders),
         ("heartbeat", 5.0, duties.beat),
@@ -195,9 +196,9 @@ async def _turn(
     agent: Agent, heartbeat: Heartbeat, name: str, pause_seconds: float, work: Callable[[], Awaitable[None]]
 ) -> None:
     heartbeat.expect(name, within_seconds=30.0 + 4 * pause_seconds)
-    following_ns = agent.clock.boottime()
+    pause_ns = int(pause_seconds * NANOSECONDS)
     while True:
         await work()
         heartbeat.stamp(name)
-        following_ns = max(following_ns + int(pause_seconds * NANOSECONDS), agent.clock.boottime())
-        await agent.clock.sleep_until(following_ns)
+        # on whole multiples: the slots of checks lie there, and all loops wake up together
+        await agent.clock.sleep_until((agent.clock.boottime() // pause_ns + 1) * pause_ns)

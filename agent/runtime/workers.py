@@ -1,6 +1,7 @@
 """Bounded threads, one writer, and `guard`: the one place where an unexpected error stops."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from agent.errors import WatchkeeperError
 
 logger = logging.getLogger(__name__)
+THREADS = 256  # made as they are needed; more than there are places in all lanes, so that no look waits for a thread
 Given = ParamSpec("Given")
 Value = TypeVar("Value")
 Instead = TypeVar("Instead")
@@ -17,14 +19,14 @@ Instead = TypeVar("Instead")
 class Workers:
     """The threads of one process: many that look, one that writes."""
 
-    def __init__(self, threads: int = 32) -> None:
+    def __init__(self, threads: int = THREADS) -> None:
         self._lookers = ThreadPoolExecutor(threads, thread_name_prefix="look")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
 
     async def look(self, function: Callable[Given, Value], *args: Given.args, **kwargs: Given.kwargs) -> Value:
         """Run something that blocks on the world."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._lookers, lambda: function(*args, **kwargs))
+        return await loop.run_in_executor(self._lookers, functools.partial(function, *args, **kwargs))
 
     async def write(self, function: Callable[Given, Value], *args: Given.args, **kwargs: Given.kwargs) -> Value:
         """Run something that writes to the store; one after the other.
@@ -32,7 +34,7 @@ class Workers:
         Shielded: a transaction that has begun is finished, also when its caller is being stopped.
         """
         loop = asyncio.get_running_loop()
-        return await asyncio.shield(loop.run_in_executor(self._writer, lambda: function(*args, **kwargs)))
+        return await asyncio.shield(loop.run_in_executor(self._writer, functools.partial(function, *args, **kwargs)))
 
     def close(self) -> None:
         """Wait for what is being written; leave what looks."""
