@@ -190,7 +190,7 @@ def _next(climb: Climb, rules: Rules) -> Climb | None:
 
 
 def begin_anew(state: CheckState, rules: Rules, at_us: int) -> CheckState:
-    """Nobody watched until now: a proof has its whole time again, and what was refused may be asked."""
+    """Nobody watched until now, or clocks were set: a proof has its whole time again, what was refused may be asked."""
     climb = state.climb
     if climb is None:
         return state
@@ -199,8 +199,8 @@ def begin_anew(state: CheckState, rules: Rules, at_us: int) -> CheckState:
     remedy = _declared(climb, rules)
     if climb.phase is not Phase.VERIFYING or remedy is None:
         return state
-    until = at_us + int(remedy.verify_within_seconds * MICROSECONDS)
-    return dataclasses.replace(state, climb=dataclasses.replace(climb, verify_until_us=until))
+    until, ended = at_us + int(remedy.verify_within_seconds * MICROSECONDS), min(at_us, climb.ended_us or at_us)
+    return dataclasses.replace(state, climb=dataclasses.replace(climb, verify_until_us=until, ended_us=ended))
 
 
 def readjust(state: CheckState, rules: Rules, at_us: int) -> CheckState:

@@ -119,6 +119,8 @@ class Duties:
         agent = self._agent
         if step := agent.health.clock_step_seconds():
             await agent.workers.write(_note, agent, "clock-step", f"the wall clock jumped by {step:.1f} s")
+            for key in tuple(agent.book.states()):  # no proof runs out, and nothing gets hard, by a clock that was set
+                await agent.pipeline.follow(key, Gap(at_us=agent.clock.now(), from_us=agent.clock.now()))
         await agent.pipeline.resume(self._rota.hurry(agent.book.refresh()))
         await agent.pipeline.take_time(agent.clock.now())
 

@@ -587,6 +587,18 @@ def test_a_gap_gives_a_proof_its_whole_time_again() -> None:
     assert story.tick(1) == "F"
 
 
+@pytest.mark.parametrize(("hours", "first"), [(-2, "."), (2, "[P-]")])
+def test_a_proof_is_found_after_the_clock_was_set(hours: int, first: str) -> None:
+    """Set back, the end of the play lies in the future: what begins after the clock was set proves it."""
+    story = Story(remedied(RESTART))
+    story.see("c")
+    story.run()
+    story.at_us += hours * 60 * MINUTE
+    story.gap()
+    assert story.see("o", SECOND) == first
+    assert (story.see("o", 2 * SECOND) == "[P-]") is (first == ".")
+
+
 def test_after_a_gap_what_was_refused_is_asked_again_at_once() -> None:
     story = Story(remedied(RESTART))
     story.see("c")
