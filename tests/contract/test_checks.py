@@ -54,6 +54,11 @@ EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
         "port": [{"port": "22"}, {"port": "53", "protocol": "udp", "address": "127.0.0.1"}],
         "process": [{"name": "sh"}, {"pattern": "^nginx: (master|worker)", "user": "root"}],
         "quorum": [{"of": "checks/storefront"}],
+        "sql": [
+            {"url": "postgresql://reader@db.example.org/shop", "password": {"secret": "db"}, "query": "SELECT 1"},
+            {"url": "sqlite:///srv/app.db", "query": "WITH a AS (SELECT 1) SELECT * FROM a", "by": "name"},
+            {"url": {"secret": "db-url"}, "query": "select 1", "tls": "true"},
+        ],
         "swap": [{}],
         "snmp": [
             {"oid": "1.3.6.1.2.1.1.3.0"},
