@@ -18,7 +18,7 @@ from pydantic import Field
 
 from agent.checks import Target, check
 from agent.checks.asking import SnmpAccess, access_of, session
-from agent.checks.counting import Moment, gained, seconds_between
+from agent.checks.counting import Moment, gained, moment, seconds_between
 from agent.checks.reading import Pattern, is_found, one_line, told
 from agent.clock import Deadline
 from agent.closed import ClosedModel
@@ -96,12 +96,12 @@ class Interfaces:
         asking = session(target, access, deadline)
         try:
             [uptime] = await asking.get([_UPTIME])
-            moment = Moment(ticks=int(ber.number(uptime) or 0), at_ns=deadline.clock.boottime())
+            now = moment(uptime, deadline.clock.boottime())
             rows = await _rows(asking)
         except TransportError as error:
-            failed = told(Verdict.CRITICAL, str(error), evidence=error.hint)
-            return dataclasses.replace(failed, memory=dataclasses.replace(before, access=None))
-        return _looked(rows, options, before, _Memory(access=access, moment=moment))
+            forget = dataclasses.replace(before, access=None)
+            return told(Verdict.CRITICAL, str(error), evidence=error.hint, memory=forget)
+        return _looked(rows, options, before, _Memory(access=access, moment=now))
 
 
 async def _rows(asking: Session) -> dict[bytes, Row]:
@@ -133,12 +133,12 @@ def _looked(rows: Mapping[bytes, Row], options: InterfacesOptions, before: _Memo
     memory = dataclasses.replace(now, counted=counted)
     if not found:
         summary = "no interface matches" if rows else "it tells of no interfaces"
-        return dataclasses.replace(told(Verdict.UNKNOWN, summary), memory=memory)
+        return told(Verdict.UNKNOWN, summary, memory=memory)
     down = [name for name, look in found.items() if look.metrics["oper"] != "up"]
     summary = f"{len(found) - len(down)} of {len(found)} up"
     if down:
         summary += f"; not up: {', '.join(down[:_NAMED])}{' …' if len(down) > _NAMED else ''}"
-    return dataclasses.replace(told(Verdict.OK, summary, instances=found), memory=memory)
+    return told(Verdict.OK, summary, instances=found, memory=memory)
 
 
 def _named(rows: Mapping[bytes, Row]) -> Iterator[tuple[str, bytes, Row]]:

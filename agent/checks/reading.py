@@ -39,7 +39,7 @@ def one_line(text: str, limit: int = SUMMARY_CHARACTERS) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def told(
+def told(  # noqa: PLR0913  # a keyword for each field of a look
     verdict: Verdict,
     summary: str,
     *,
@@ -47,6 +47,7 @@ def told(
     units: Mapping[str, Unit] = MappingProxyType({}),
     instances: Mapping[str, Look] = MappingProxyType({}),
     evidence: str = "",
+    memory: Any = None,
 ) -> Look:
     """A look in plain words: whatever the other side printed, it is one line of summary and bounded evidence."""
     return Look(
@@ -55,7 +56,8 @@ def told(
         metrics=metrics,
         units=units,
         instances=instances,
-        evidence=plain(evidence),
+        evidence=plain(evidence) if evidence else "",
+        memory=memory,
     )
 
 

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from agent.checks import Target, check
 from agent.checks.asking import Oid, SnmpAccess, access_of, session
-from agent.checks.counting import Moment, gained, seconds_between
+from agent.checks.counting import Moment, gained, moment, seconds_between
 from agent.checks.profile import Sensor, sources
 from agent.checks.reading import Pattern, is_found, one_line, told
 from agent.checks.sensing import rows, sensed
@@ -67,6 +67,7 @@ class _Memory:
     access: Access | None
     moment: Moment | None = None
     counters: Mapping[tuple[str, str], Cell] = dataclasses.field(default_factory=dict)
+    counts: bool = True  # whether there was a counter in it, so that the time matters
     identity: str = ""
 
 
@@ -93,20 +94,23 @@ class Snmp:
                 return await _rows(asking, options, before, access, deadline)
             return await _values(asking, options, before, access, deadline)
         except TransportError as error:
-            failed = told(Verdict.CRITICAL, str(error), evidence=error.hint)
-            return dataclasses.replace(failed, memory=dataclasses.replace(before, access=None))
+            forget = dataclasses.replace(before, access=None)
+            return told(Verdict.CRITICAL, str(error), evidence=error.hint, memory=forget)
 
 
 async def _values(asking: Session, options: SnmpOptions, before: _Memory, access: Access, deadline: Deadline) -> Look:
     names = options.oids or {"value": options.oid or ""}
-    uptime, *cells = await asking.get([_UPTIME, *map(ber.oid, names.values())])
-    missing = [names[name] for name, (tag, _) in zip(names, cells, strict=True) if tag in ber.ABSENT]
-    row = {name: cell for name, cell in zip(names, cells, strict=True) if cell[0] not in ber.ABSENT}
-    reading = _Reading(before, uptime, deadline, access)
-    look = reading.look("", row, named="value" if options.oid else "")
+    first = [_UPTIME] if before.counts or before.access is None else []  # nobody needs the time of what does not count
+    cells = await asking.get([*first, *map(ber.oid, names.values())])
+    row = dict(zip(names, cells[len(first) :], strict=True))
+    missing = [names[name] for name, cell in row.items() if cell[0] in ber.ABSENT]
+    reading = _Reading(before, cells[0] if first else None, deadline, access)
+    metrics, units = reading.metrics("", {name: cell for name, cell in row.items() if names[name] not in missing})
     if missing:
-        look = dataclasses.replace(look, verdict=Verdict.CRITICAL, summary=one_line(f"no {', '.join(missing)} there"))
-    return dataclasses.replace(look, memory=reading.left())
+        verdict, summary = Verdict.CRITICAL, f"no {', '.join(missing)} there"
+    else:
+        verdict, summary = Verdict.OK, _summary(metrics, named="value" if options.oid else "")
+    return told(verdict, summary, metrics=metrics, units=units, memory=reading.left())
 
 
 async def _rows(asking: Session, options: SnmpOptions, before: _Memory, access: Access, deadline: Deadline) -> Look:
@@ -118,12 +122,13 @@ async def _rows(asking: Session, options: SnmpOptions, before: _Memory, access: 
         if all(name in row and is_found(pattern, ber.text(row[name])) for name, pattern in options.where.items()):
             name = one_line(ber.text(row[options.instance]), 100) if options.instance in row else ""
             name = name if name and name not in found else f"{name} ({index})" if name else index
-            found[name] = reading.look(name, row)
+            metrics, units = reading.metrics(name, row)
+            found[name] = told(Verdict.OK, _summary(metrics), metrics=metrics, units=units)
     if not found:
         summary = "no row matches" if any(columns) else "there is no such table"
-        return dataclasses.replace(told(Verdict.UNKNOWN, summary), memory=reading.left())
+        return told(Verdict.UNKNOWN, summary, memory=reading.left())
     summary = f"{len(found)} row{'s' if len(found) != 1 else ''}"
-    return dataclasses.replace(told(Verdict.OK, summary, instances=found), memory=reading.left())
+    return told(Verdict.OK, summary, instances=found, memory=reading.left())
 
 
 async def _sensors(asking: Session, sensor: Sensor, before: _Memory, access: Access) -> Look:
@@ -136,11 +141,11 @@ async def _sensors(asking: Session, sensor: Sensor, before: _Memory, access: Acc
     memory = _Memory(access=access, identity=identity)
     if not found:
         summary = f"no {sensor} found on it ({title}, {identity or 'it has no sysObjectID'})"
-        return dataclasses.replace(told(Verdict.UNKNOWN, summary), memory=memory)
+        return told(Verdict.UNKNOWN, summary, memory=memory)
     worst = max(found, key=lambda name: (found[name].verdict.weight, _size(found[name])))
     summary = f"{worst}: {found[worst].summary}" + (f" (worst of {len(found)})" if len(found) > 1 else "")
     verdict = found[worst].verdict
-    return dataclasses.replace(told(verdict, summary, instances=dict(found)), memory=memory)
+    return told(verdict, summary, instances=found, memory=memory)
 
 
 def _size(look: Look) -> float:
@@ -150,19 +155,22 @@ def _size(look: Look) -> float:
 class _Reading:
     """One reading of values, beside the one before."""
 
-    def __init__(self, before: _Memory, uptime: Cell, deadline: Deadline, access: Access) -> None:
+    def __init__(self, before: _Memory, uptime: Cell | None, deadline: Deadline, access: Access) -> None:
         self._before = before
         self._access = access
         self._counters: dict[tuple[str, str], Cell] = {}
-        self._moment = Moment(ticks=int(ber.number(uptime) or 0), at_ns=deadline.clock.boottime())
-        self._seconds = seconds_between(before.moment, self._moment) if before.moment else None
+        self._moment = None if uptime is None else moment(uptime, deadline.clock.boottime())
+        self._seconds = seconds_between(before.moment, self._moment) if before.moment and self._moment else None
 
     def left(self) -> _Memory:
         """What the next look will want to know."""
-        return _Memory(access=self._access, moment=self._moment, counters=self._counters)
+        before, counts = self._before, bool(self._counters)
+        if not counts and not before.counts and before.access is self._access:
+            return before
+        return _Memory(access=self._access, moment=self._moment, counters=self._counters, counts=counts)
 
-    def look(self, instance: str, row: Mapping[str, Cell], named: str = "") -> Look:
-        """The values of one row as metrics; `named` needs no name in the summary."""
+    def metrics(self, instance: str, row: Mapping[str, Cell]) -> tuple[dict[str, Measure], dict[str, Unit]]:
+        """The values of one row as metrics, and their units; a counter with its rate, if there is one."""
         metrics: dict[str, Measure] = {}
         units: dict[str, Unit] = {}
         for name, cell in row.items():
@@ -172,14 +180,19 @@ class _Reading:
                 rate = self._rate(self._before.counters.get((instance, name)), cell)
                 if rate is not None:
                     metrics[f"{name}_rate"], units[f"{name}_rate"] = rate, Unit.PER_SECOND
-        words = (f"{'' if name == named else f'{name} '}{_shown(value)}" for name, value in metrics.items())
-        return told(Verdict.OK, ", ".join(words) or "nothing", metrics=metrics, units=units)
+        return metrics, units
 
     def _rate(self, before: Cell | None, after: Cell) -> float | None:
         if before is None or self._seconds is None or before[0] != after[0]:
             return None
         rise = gained(int(ber.number(before) or 0), int(ber.number(after) or 0), ber.COUNTERS[after[0]])
         return None if rise is None else rise / self._seconds
+
+
+def _summary(metrics: Mapping[str, Measure], named: str = "") -> str:
+    """The metrics in words; `named` goes without its name."""
+    words = (f"{'' if name == named else f'{name} '}{_shown(value)}" for name, value in metrics.items())
+    return ", ".join(words) or "nothing"
 
 
 def _measure(cell: Cell) -> tuple[Measure, Unit]:

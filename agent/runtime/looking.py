@@ -61,7 +61,8 @@ class Looker:
         alone = [self._alone(host, check) for check in checks if check not in lined and check.kind != "reach"]
         reaching = bool(lined) or any(check.kind == "reach" for check in checks)
         over_line = [self._over_line(host, lined)] if host is not None and reaching else []
-        found = await asyncio.gather(*over_line, *alone)
+        parts = [*over_line, *alone]
+        found = await asyncio.gather(*parts) if len(parts) > 1 else [await part for part in parts]
         return [result for results in found for result in results]
 
     def _goes_over_line(self, host: Host | None, check: Check) -> bool:
@@ -160,13 +161,14 @@ class Looker:
     def _result(self, check: Check, look: Look, begun_us: int, begun_ns: int) -> Result:
         if look.memory is not None:
             self._memories.keep(check, look.memory)
-            look = dataclasses.replace(look, memory=None)
         return self._stamped(check.key, look, begun_us, begun_ns)
 
     def _stamped(self, key: str, look: Look, begun_us: int, begun_ns: int) -> Result:
         took = (self._clock.boottime() - begun_ns) / NANOSECONDS
         if "time" not in look.metrics:
-            look = dataclasses.replace(look, metrics={**look.metrics, "time": round(took, 6)})
+            look = dataclasses.replace(look, metrics={**look.metrics, "time": round(took, 6)}, memory=None)
+        elif look.memory is not None:
+            look = dataclasses.replace(look, memory=None)
         return Result(key=key, begun_us=begun_us, ended_us=begun_us + int(took * MICROSECONDS), look=look)
 
 

@@ -30,7 +30,10 @@ class Memories:
 
     def keep(self, check: Check, memory: Any) -> None:
         """Keep what a look left, in place of what an earlier one did."""
-        self._left.pop(check.key, None)
+        left = self._left.pop(check.key, None)
+        if left is not None and left.memory is memory and left.options is check.options:
+            self._left[check.key] = left
+            return
         self._left[check.key] = _Left(options=check.options, memory=memory)
         if len(self._left) > self._most:
             del self._left[next(iter(self._left))]

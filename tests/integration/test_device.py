@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -264,3 +265,17 @@ def test_a_platform_with_letters_that_no_name_has_is_refused() -> None:
     host = Host(name="d", address="d", connection=Connection.NETWORK_CLI, variables={"ansible_network_os": "../x"})
     with pytest.raises(InputError, match="not set"):
         platform(host)
+
+
+def test_without_netmiko_it_says_what_to_install(pool: SshPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "netmiko"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "netmiko", None)
+    with ssh_peer(playing(b"x"), password=PASSWORD) as peer:
+        host = switch(peer, pool)
+        one = check(host, command="show version")
+        found = looked(pool, host, one)
+    for key in (one.key, reach_key(host.name)):
+        assert found[key].look.verdict is Verdict.UNKNOWN, "nobody is told that the device is down"
+        assert "netmiko is not installed" in found[key].look.summary
+        assert "watchkeeper[network]" in found[key].look.evidence
