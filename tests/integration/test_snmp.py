@@ -248,6 +248,24 @@ def test_an_answer_too_big_is_asked_for_in_smaller_pieces() -> None:
     assert max(sizes) > 200
 
 
+def test_an_agent_that_fits_but_a_few_columns_into_an_answer_is_read_all_the_same() -> None:
+    values = {f"{TABLE}.{column}.{row}": number(row) for column in (2, 3, 4) for row in (1, 2, 3)}
+
+    def small(request: bytes, answer: bytes) -> list[bytes]:
+        at = answer.index(b"public") + 6
+        at, _ = ber.header(answer, at, message.RESPONSE)
+        asked_for, at = ber.signed(answer, at)
+        at = ber.signed(answer, ber.signed(answer, at)[1])[1]
+        return [response(b"public", asked_for, ber.varbinds(answer, *ber.header(answer, at, ber.SEQUENCE))[:2])]
+
+    with peering(values, mangle=small) as peer:
+        found = table(public(peer), *(f"{TABLE}.{column}" for column in (2, 3, 4)))
+    assert [[ber.number(cell) for cell in column.values()] for column in found] == [[1, 2, 3]] * 3
+    nothing = peering(values, mangle=lambda request, _answer: [refusal(request, 0)])
+    with nothing as peer, pytest.raises(TransportError, match="answers nothing"):
+        table(public(peer), f"{TABLE}.2")
+
+
 def rows(count: int) -> dict[str, Cell]:
     return {f"{TABLE}.2.{row}": number(row) for row in range(1, count + 1)}
 

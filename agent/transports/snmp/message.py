@@ -39,6 +39,11 @@ class StatusError(Exception):
 
 
 @functools.lru_cache(maxsize=4096)
+def get(names: tuple[bytes, ...]) -> tuple[bytes, bytes]:
+    """The GET of these names, as `pdu`: it is asked again and again."""
+    return pdu(GET, names)
+
+
 def pdu(tag: int, names: tuple[bytes, ...], first: int = 0, second: int = 0) -> tuple[bytes, bytes]:
     """A PDU around its number: what stands before it, and what after. A GETBULK has non-repeaters and repetitions."""
     asked = b"".join(tlv(SEQUENCE, tlv(OID_TAG, name) + bytes((NULL, 0))) for name in names)
@@ -50,11 +55,8 @@ def pdu(tag: int, names: tuple[bytes, ...], first: int = 0, second: int = 0) -> 
 
 
 @functools.lru_cache(maxsize=4096)
-def _v2c(community: bytes, asked: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    before, after = asked
-    opening = integer(V2C) + octets(community) + before
-    whole = tlv(SEQUENCE, opening + bytes(_NUMBER) + after)
-    return whole[: len(whole) - len(after) - _NUMBER], after
+def _opening(community: bytes) -> bytes:
+    return integer(V2C) + octets(community)
 
 
 def octets(content: bytes) -> bytes:
@@ -64,8 +66,8 @@ def octets(content: bytes) -> bytes:
 
 def v2c(community: bytes, asked: tuple[bytes, bytes], number: int) -> bytes:
     """A whole v2c message around a PDU."""
-    before, after = _v2c(community, asked)
-    return before + number.to_bytes(_NUMBER, "big") + after
+    before, after = asked
+    return tlv(SEQUENCE, _opening(community) + before + number.to_bytes(_NUMBER, "big") + after)
 
 
 def opened(data: bytes) -> tuple[int, int, int]:
