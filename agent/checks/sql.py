@@ -9,13 +9,10 @@ when it does not let us in, does not like the query, or the answer is no number.
 """
 
 import asyncio
-import datetime as dt
-import decimal
 import functools
-import math
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import Field, field_validator
@@ -25,6 +22,7 @@ from agent.checks.databases import QueryError, Question, Table
 from agent.checks.reaching import trusting
 from agent.checks.reading import one_line, told
 from agent.checks.relaying import relayed
+from agent.checks.values import several, valued
 from agent.clock import Deadline
 from agent.closed import ClosedModel, Flag, SecretRef, Text
 from agent.errors import InputError, OutputLimitError, TransportError
@@ -140,39 +138,11 @@ def _read(table: Table, by: str | None) -> Look:
         if len(table.rows) != 1 or len(table.columns) != 1:
             size = f"{len(table.rows)} rows of {len(table.columns)} columns"
             raise QueryError(f"one row of one column is due, not {size}; by: COLUMN makes instances")
-        return _valued("", table.rows[0][0])
+        return valued(table.rows[0][0])
     if by not in table.columns:
         raise QueryError(f"the answer has no column {by}: {', '.join(table.columns)}")
     others = [name for name in table.columns if name != by]
     if "value" not in others and len(others) != 1:
         raise QueryError(f"which is the value? call a column value: {', '.join(others) or 'there is no other column'}")
     place, named = table.columns.index("value" if "value" in others else others[0]), table.columns.index(by)
-    return several({one_line(str(row[named]), 100): row[place] for row in table.rows}, "row")
-
-
-def several(values: Mapping[str, Any], what: str) -> Look:
-    """One instance for each value."""
-    instances = {name or "(nameless)": _valued(name, value) for name, value in values.items()}
-    worst = max(instances.values(), key=lambda look: look.verdict.weight, default=None)
-    count = f"{len(instances)} {what}{'' if len(instances) == 1 else 's'}"
-    if worst is None or worst.verdict is Verdict.OK:
-        return told(Verdict.OK, count, instances=instances)
-    return told(worst.verdict, worst.summary, instances=instances)
-
-
-def _valued(name: str, value: Any) -> Look:
-    number = _number(value)
-    before = f"{name}: " if name else ""
-    if number is None:
-        words = "nothing (NULL)" if value is None else f"no number: {one_line(str(value), 60)}"
-        return told(Verdict.UNKNOWN, f"{before}{words}")
-    return told(Verdict.OK, f"{before}{number:.6g}", metrics={"value": number})
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, dt.timedelta):
-        return value.total_seconds()
-    if isinstance(value, bool | int | float | decimal.Decimal):
-        number = float(value)
-        return number if math.isfinite(number) else None
-    return None
+    return several(((str(row[named]), row[place]) for row in table.rows), "rows")

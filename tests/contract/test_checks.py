@@ -53,6 +53,9 @@ EXAMPLES: Mapping[str, list[Any]] = MappingProxyType(
         "ping": [{}, {"host": "192.0.2.1", "count": "3", "interval": "1s", "family": "v4"}],
         "port": [{"port": "22"}, {"port": "53", "protocol": "udp", "address": "127.0.0.1"}],
         "process": [{"name": "sh"}, {"pattern": "^nginx: (master|worker)", "user": "root"}],
+        "promql": [
+            {"url": "https://prometheus.example.org", "query": "up", "by": "job", "token": {"secret": "prometheus"}}
+        ],
         "quorum": [{"of": "checks/storefront"}],
         "sql": [
             {"url": "postgresql://reader@db.example.org/shop", "password": {"secret": "db"}, "query": "SELECT 1"},

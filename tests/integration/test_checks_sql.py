@@ -82,6 +82,10 @@ class TestServers:
         assert (look.verdict, look.summary, look.metrics) == (Verdict.OK, "3 rows", {})
         assert {name: one.metrics["value"] for name, one in look.instances.items()} == {"fra": 3, "ber": 0, "muc": 12}
 
+    def test_two_rows_of_one_name_are_unknown(self, server: Server) -> None:
+        look = ask(server, "SELECT 'all' AS shop, waiting FROM orders", by="shop")
+        assert (look.verdict, look.summary) == (Verdict.UNKNOWN, "two rows are called all: let the query sum them up")
+
     def test_no_row_is_no_instance(self, server: Server) -> None:
         look = ask(server, "SELECT shop, waiting FROM orders WHERE waiting > 99", by="shop")
         assert (look.verdict, look.summary, look.instances) == (Verdict.OK, "0 rows", {})

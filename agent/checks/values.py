@@ -1,0 +1,50 @@
+"""Values that another program names and computes: one as a look, or one instance for each of many."""
+
+import datetime as dt
+import decimal
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from agent.checks.reading import one_line, told
+from agent.model.look import Look, Verdict
+
+MOST = 1_000  # instances of one check
+NAMELESS = "(nameless)"
+
+
+def valued(value: Any, name: str = "") -> Look:
+    """One value; unknown when it is no number."""
+    number = _number(value)
+    before = f"{name}: " if name else ""
+    if number is None:
+        words = "nothing (NULL)" if value is None else f"no number: {one_line(str(value), 60)}"
+        return told(Verdict.UNKNOWN, f"{before}{words}")
+    return told(Verdict.OK, f"{before}{number:.6g}", metrics={"value": number})
+
+
+def several(values: Iterable[tuple[str, Any]], what: str) -> Look:
+    """One instance for each value; unknown when two have one name, or there are too many."""
+    instances: dict[str, Look] = {}
+    for given, value in values:
+        name = one_line(given, 100) or NAMELESS
+        if name in instances:
+            return told(Verdict.UNKNOWN, f"two {what} are called {name}: let the query sum them up")
+        instances[name] = valued(value, name)
+    if len(instances) > MOST:
+        return told(Verdict.UNKNOWN, f"more than {MOST:,} {what}: let the query sum them up")
+    worst = max(instances.values(), key=lambda look: look.verdict.weight, default=None)
+    summary = worst.summary if worst is not None and worst.verdict is not Verdict.OK else f"{len(instances)} {what}"
+    return told(worst.verdict if worst is not None else Verdict.OK, summary, instances=instances)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, dt.timedelta):
+        return value.total_seconds()
+    if isinstance(value, bool | int | float | decimal.Decimal):
+        try:
+            number = float(value)
+        except OverflowError:
+            return None
+        return number if math.isfinite(number) else None
+    return None
