@@ -93,6 +93,7 @@ def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         child.kill()
 
 
+@pytest.mark.xdist_group("sleeper")  # two of them at a time would count each other
 @pytest.mark.parametrize("look", [here, lambda probe, options: probe.look(options)], ids=["script", "psutil"])
 def test_a_process_is_found_by_name_pattern_and_user(sleeper: subprocess.Popen[bytes], look: Any) -> None:
     user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
@@ -110,6 +111,7 @@ def test_a_process_is_found_by_name_pattern_and_user(sleeper: subprocess.Popen[b
     assert look(Process, ProcessOptions(name="sh", user="no-such-user")).verdict is Verdict.UNKNOWN
 
 
+@pytest.mark.xdist_group("sleeper")
 def test_what_has_ended_and_was_not_collected_does_not_run(sleeper: subprocess.Popen[bytes]) -> None:
     sleeper.kill()
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)

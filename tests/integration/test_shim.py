@@ -214,7 +214,7 @@ def test_a_child_inherits_no_open_file_and_no_deaf_ear(tmp_path: Path) -> None:
     run(tmp_path / "run", script("ls /proc/self/fd; grep SigIgn /proc/self/status"))
     *numbers, ignored = child.stdout_path(tmp_path / "run").read_text().splitlines()
     assert numbers == ["0", "1", "2", "3"]  # 3 is the folder that ls reads
-    assert int(ignored.split()[1], 16) == 0
+    assert int(ignored.split()[1], 16) & 0x7FFFFFFF == 0  # the real-time signals are the C library's
 
 
 def test_the_scratch_folder_is_gone_before_the_return_code_is_there(tmp_path: Path) -> None:
