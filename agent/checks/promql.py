@@ -141,7 +141,7 @@ def _read(kind: str, result: Any, by: str | None) -> Look:
         case _:
             raise _RefusedError(f"the answer is a {one_line(kind, 20)}; a vector is due{'' if by else ', or a scalar'}")
     if by is not None:
-        return several(((str(labels.get(by, "")), value) for labels, value in pairs), "series")
+        return several(((str(labels.get(by, "")), value) for labels, value in pairs), "series", "series")
     if len(pairs) != 1:
         none = "nothing matches" if not pairs else f"{len(pairs)} series, and one is due; by: LABEL makes instances"
         raise _RefusedError(none)

@@ -145,4 +145,4 @@ def _read(table: Table, by: str | None) -> Look:
     if "value" not in others and len(others) != 1:
         raise QueryError(f"which is the value? call a column value: {', '.join(others) or 'there is no other column'}")
     place, named = table.columns.index("value" if "value" in others else others[0]), table.columns.index(by)
-    return several(((str(row[named]), row[place]) for row in table.rows), "rows")
+    return several(((str(row[named]), row[place]) for row in table.rows), "row", "rows")

@@ -23,19 +23,20 @@ def valued(value: Any, name: str = "") -> Look:
     return told(Verdict.OK, f"{before}{number:.6g}", metrics={"value": number})
 
 
-def several(values: Iterable[tuple[str, Any]], what: str) -> Look:
+def several(values: Iterable[tuple[str, Any]], one: str, many: str) -> Look:
     """One instance for each value; unknown when two have one name, or there are too many."""
     instances: dict[str, Look] = {}
     for given, value in values:
         name = one_line(given, 100) or NAMELESS
         if name in instances:
-            return told(Verdict.UNKNOWN, f"two {what} are called {name}: let the query sum them up")
+            return told(Verdict.UNKNOWN, f"two {many} are called {name}: let the query sum them up")
         instances[name] = valued(value, name)
     if len(instances) > MOST:
-        return told(Verdict.UNKNOWN, f"more than {MOST:,} {what}: let the query sum them up")
+        return told(Verdict.UNKNOWN, f"more than {MOST:,} {many}: let the query sum them up")
     worst = max(instances.values(), key=lambda look: look.verdict.weight, default=None)
-    summary = worst.summary if worst is not None and worst.verdict is not Verdict.OK else f"{len(instances)} {what}"
-    return told(worst.verdict if worst is not None else Verdict.OK, summary, instances=instances)
+    if worst is None or worst.verdict is Verdict.OK:
+        return told(Verdict.OK, f"{len(instances)} {one if len(instances) == 1 else many}", instances=instances)
+    return told(worst.verdict, worst.summary, instances=instances)
 
 
 def _number(value: Any) -> float | None:
