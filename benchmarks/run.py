@@ -1,7 +1,7 @@
 """`make bench`: runs every benchmark in a process of its own and writes the results as JSON and as a table.
 
 A benchmark is a file of this folder with a `main()` that returns `measuring.result(…)`. `python -m benchmarks.run NAME…`
-runs only some, prints the table and writes nothing.
+runs only some, prints the table and writes nothing; with `--keep` it writes what it found in place of the last results.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks import measuring
 
+KEEP = "--keep"
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 ONE = "import importlib, json, sys; print(json.dumps(importlib.import_module(sys.argv[1]).main()))"
@@ -69,11 +70,12 @@ def _rows(benchmarks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def main() -> int:
     """Run what was asked for; 0 when all ran and kept their limits."""
-    asked = sys.argv[1:]
+    asked = [name for name in sys.argv[1:] if name != KEEP]
+    command = " ".join(["python -m benchmarks.run", KEEP, *asked]) if asked else "make bench"
     found = [measure(name) for name in asked or programs()]
     document = {
         "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),  # noqa: TID251  no agent runs here
-        "command": "make bench",
+        "command": command,
         "machine": measuring.machine(),
         "versions": measuring.versions(),
         "benchmarks": found,
@@ -82,7 +84,7 @@ def main() -> int:
     for one in found:
         if "error" in one:
             print(f"{one['name']}:\n{one['error']}", file=sys.stderr)
-    if not asked:
+    if not asked or KEEP in sys.argv:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "latest.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         (RESULTS / "latest.md").write_text(table(document), encoding="utf-8")
