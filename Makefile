@@ -23,7 +23,7 @@ run: ## install what is missing, then run the daemon on the shipped example; FOR
 test: ## install what is missing, then check and run all tests
 	@.ci/setup test
 	@$(MAKE) --no-print-directory check
-	$(AS_ROOT) $(PYTHON) -m pytest -p no:cacheprovider -n 2 --dist loadgroup
+	$(AS_ROOT) $(PYTHON) -m pytest -p no:cacheprovider -n 3 --dist loadgroup
 
 check: ## ruff, formatting, types, storeys, house rules; then the longest files and functions, for looking
 	@.ci/setup test

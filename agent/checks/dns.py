@@ -124,7 +124,7 @@ async def _asked(server: str, options: DnsOptions, deadline: Deadline) -> Look:
         async with asyncio.timeout(patience):
             answer = await _answer(question, server, options.port, patience)
     except TimeoutError:
-        return told(Verdict.CRITICAL, f"no answer within {patience:.3g} s")
+        return told(Verdict.CRITICAL, f"no answer within {round(patience, 1):g} s")
     except ConnectionRefusedError:
         return told(Verdict.CRITICAL, "nothing answers on that port")
     except (OSError, EOFError) as error:

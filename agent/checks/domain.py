@@ -78,7 +78,7 @@ class Domain:
         except TransportError as error:
             return told(Verdict.UNKNOWN, f"{options.name}: nobody to ask: {error}")
         except TimeoutError:
-            return told(Verdict.UNKNOWN, f"{options.name}: no answer within {patience:.3g} s")
+            return told(Verdict.UNKNOWN, f"{options.name}: no answer within {round(patience, 1):g} s")
         return _judged(options.name, answer, deadline.clock.now() / MICROSECONDS)
 
 

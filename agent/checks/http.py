@@ -127,7 +127,7 @@ class Http:
         except TransportError as error:
             return told(Verdict.CRITICAL, str(error))
         except TimeoutError:
-            return told(Verdict.CRITICAL, f"no answer within {patience:.3g} s")
+            return told(Verdict.CRITICAL, f"no answer within {round(patience, 1):g} s")
         return _judged(answer, options.expect, (deadline.clock.boottime() - begun) / NANOSECONDS)
 
 

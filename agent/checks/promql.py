@@ -95,7 +95,7 @@ class Promql:
         except (TransportError, _RefusedError) as error:
             return told(Verdict.UNKNOWN, str(error))
         except TimeoutError:
-            return told(Verdict.UNKNOWN, f"no answer within {patience:.3g} s")
+            return told(Verdict.UNKNOWN, f"no answer within {round(patience, 1):g} s")
 
 
 def _headers(target: Target, options: PromqlOptions) -> Mapping[str, str]:

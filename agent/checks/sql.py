@@ -99,7 +99,7 @@ class Sql:
         except TransportError as error:
             return told(Verdict.CRITICAL, str(error))
         except TimeoutError:
-            return told(Verdict.CRITICAL, f"no answer within {patience:.3g} s")
+            return told(Verdict.CRITICAL, f"no answer within {round(patience, 1):g} s")
 
 
 async def _asked(target: Target, options: SqlOptions, deadline: Deadline) -> Table:

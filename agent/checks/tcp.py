@@ -58,7 +58,7 @@ class Tcp:
         except TransportError as error:
             return told(Verdict.CRITICAL, f"port {options.port}: {error}")
         except TimeoutError:
-            return told(Verdict.CRITICAL, f"port {options.port}: no answer within {patience:.3g} s")
+            return told(Verdict.CRITICAL, f"port {options.port}: no answer within {round(patience, 1):g} s")
         took = (deadline.clock.boottime() - begun) / NANOSECONDS
         summary = f"port {options.port}: {problem or f'answers in {spell_seconds(took)}'}"
         verdict = Verdict.CRITICAL if problem else Verdict.OK

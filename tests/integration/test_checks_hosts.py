@@ -79,10 +79,13 @@ def test_a_command_without_end_is_critical_in_time() -> None:
     assert (CLOCK.boottime() - begun) / 1e9 < 3
 
 
+NAME = f"wk{os.getpid()}very-long-name-of-a-program"  # one per test process: they must not count each other's
+
+
 @pytest.fixture
 def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process with a name and a command line that nothing else here has."""
-    name = tmp_path / "wk-very-long-name-of-a-program"
+    name = tmp_path / NAME
     name.symlink_to(sys.executable)
     code = "import sys; print(flush=True); sys.stdin.read()"
     argv = [str(name), "-c", code, "worker: one of (two)"]
@@ -93,29 +96,27 @@ def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         child.kill()
 
 
-@pytest.mark.xdist_group("sleeper")  # two of them at a time would count each other
 @pytest.mark.parametrize("look", [here, lambda probe, options: probe.look(options)], ids=["script", "psutil"])
 def test_a_process_is_found_by_name_pattern_and_user(sleeper: subprocess.Popen[bytes], look: Any) -> None:
     user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
     for options in (
-        ProcessOptions(name="wk-very-long-name-of-a-program"),
-        ProcessOptions(pattern=r"wk-very-long.* worker: one of \(two\)$", user=user),
-        ProcessOptions(pattern="^[^ ]*wk-very-[a-z]+", user=str(os.getuid())),
+        ProcessOptions(name=NAME),
+        ProcessOptions(pattern=NAME + r".* worker: one of \(two\)$", user=user),
+        ProcessOptions(pattern=f"^[^ ]*{NAME[:10]}[a-z]+", user=str(os.getuid())),
     ):
         seen = look(Process, options)
         assert (seen.verdict, seen.metrics["count"]) == (Verdict.OK, 1), seen
         assert 1e6 < seen.metrics["memory"] < 1e9
         assert 0 <= seen.metrics["cpu"] < 8
-    assert look(Process, ProcessOptions(name="wk-very-long-name", user="nobody")).verdict is Verdict.CRITICAL
-    assert look(Process, ProcessOptions(pattern="wk-very-long.*nowhere")).verdict is Verdict.CRITICAL
+    assert look(Process, ProcessOptions(name=NAME[:20], user="nobody")).verdict is Verdict.CRITICAL
+    assert look(Process, ProcessOptions(pattern=NAME + ".*nowhere")).verdict is Verdict.CRITICAL
     assert look(Process, ProcessOptions(name="sh", user="no-such-user")).verdict is Verdict.UNKNOWN
 
 
-@pytest.mark.xdist_group("sleeper")
 def test_what_has_ended_and_was_not_collected_does_not_run(sleeper: subprocess.Popen[bytes]) -> None:
     sleeper.kill()
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
-    options = ProcessOptions(name="wk-very-long-name-of-a-program")
+    options = ProcessOptions(name=NAME)
     assert here(Process, options).metrics["count"] == 0
     assert Process.look(options).metrics["count"] == 0
 
