@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from agent.store.engine import Store
     from agent.store.owners import Claim
 
+MIGRATION_SECONDS = 600.0
 SYSTEM_CONFIG = Path("/etc/watchkeeper/config.yaml")
 
 
@@ -31,6 +33,19 @@ def main() -> None:
     from agent import cli
 
     cli.main(Builder)
+
+
+def _migrate_apart(state: Path, clock: "Clock") -> None:
+    """Have the schema brought up to date by a process that ends; if it cannot, opening the store says why."""
+    from agent.clock import Deadline
+    from agent.store.engine import Store
+    from agent.transports import local
+
+    try:
+        Store.open(state, clock, migrate=False).close()
+    except StoreError:
+        argv = [sys.executable, "-I", "-m", "agent.store.migrating", str(state)]
+        local.run(argv, deadline=Deadline.after(clock, MIGRATION_SECONDS))
 
 
 class Builder:
@@ -131,6 +146,8 @@ class Builder:
         from agent.store import owners
         from agent.store.engine import Store
 
+        if claim is not None:
+            _migrate_apart(config.state, clock)
         store = Store.open(config.state, clock, migrate=claim is not None, failpoint=self._failpoint)
         try:
             agent = dataclasses.replace(self._assemble(store, clock, catalogue, config), claim=claim)
