@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -20,12 +21,16 @@ LIBRARIES = ("ansible-core", "ansible-runner", "paramiko", "psutil", "pydantic",
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """One thing measured several times. `limit`: what its median must not pass; a ratio is taken within each repeat."""
+    """One thing measured several times; a ratio is taken within each repeat.
+
+    `limit`: what its median must not pass; `least`: what it must reach.
+    """
 
     name: str
     unit: str
     values: tuple[float, ...]
     limit: float | None = None
+    least: float | None = None
 
     @property
     def median(self) -> float:
@@ -34,8 +39,8 @@ class Figure:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the limit is kept; without one there is nothing to break."""
-        return self.limit is None or self.median <= self.limit
+        """Whether the limits are kept; without one there is nothing to break."""
+        return (self.limit is None or self.median <= self.limit) and (self.least is None or self.median >= self.least)
 
     def document(self) -> Mapping[str, Any]:
         """The figure as JSON values."""
@@ -43,9 +48,21 @@ class Figure:
         return {**dataclasses.asdict(self), **spread, "is_kept": self.is_kept}
 
 
-def result(what: str, *figures: Figure) -> dict[str, Any]:
-    """What a benchmark's `main()` returns."""
-    return {"what": what, "figures": [figure.document() for figure in figures]}
+def result(what: str, *figures: Figure, left_out: Sequence[str] = ()) -> dict[str, Any]:
+    """What a benchmark's `main()` returns; `left_out` says what could not be measured, and what to install for it."""
+    return {"what": what, "figures": [figure.document() for figure in figures], "left_out": list(left_out)}
+
+
+def times(theirs: Sequence[float], ours: Sequence[float]) -> tuple[float, ...]:
+    """How many times what they take is what we take, repeat by repeat."""
+    return tuple(other / mine for other, mine in zip(theirs, ours, strict=True))
+
+
+def missing(program: str, package: str) -> str | None:
+    """What to say when a program is not here; None when it is."""
+    if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None:
+        return None
+    return f"{Path(program).name} is not here: apt-get install {package}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -49,10 +49,11 @@ def table(document: Mapping[str, Any]) -> str:
         f"{where}; load at the start {machine['load'][0]}.",
         ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
         "",
-        "| benchmark | figure | median | spread | must be at most | |",
+        "| benchmark | figure | median | spread | must be | |",
         "|---|---|---:|---:|---:|---|",
         *_rows(document["benchmarks"]),
         "",
+        *(f"Left out of {one['name']}: {why}.\n" for one in document["benchmarks"] for why in one.get("left_out", ())),
     ])  # fmt: skip
 
 
@@ -62,8 +63,11 @@ def _rows(benchmarks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"| {one['name']} | did not run | | | | **failed** |"
         for figure in one["figures"]:
             median, low, high = (f"{figure[name]:.3g}" for name in ("median", "lowest", "highest"))
-            limit = "" if figure["limit"] is None else f"{figure['limit']:g} {figure['unit']}".strip()
-            kept = "" if figure["limit"] is None else "kept" if figure["is_kept"] else "**missed**"
+            bounds = [(word, figure[name]) for word, name in (("at most", "limit"), ("at least", "least"))]
+            limit = " and ".join(
+                f"{word} {bound:g} {figure['unit']}".strip() for word, bound in bounds if bound is not None
+            )
+            kept = "" if not limit else "kept" if figure["is_kept"] else "**missed**"
             value = f"{median} {figure['unit']}".strip()
             yield f"| {one['what']} | {figure['name']} | {value} | {low} … {high} | {limit} | {kept} |"
 
