@@ -102,7 +102,7 @@ def test_a_process_is_found_by_name_pattern_and_user(sleeper: subprocess.Popen[b
     for options in (
         ProcessOptions(name=NAME),
         ProcessOptions(pattern=NAME + r".* worker: one of \(two\)$", user=user),
-        ProcessOptions(pattern=f"^[^ ]*{NAME[:10]}[a-z]+", user=str(os.getuid())),
+        ProcessOptions(pattern=f"^[^ ]*wk{os.getpid()}ve[a-z]+", user=str(os.getuid())),
     ):
         seen = look(Process, options)
         assert (seen.verdict, seen.metrics["count"]) == (Verdict.OK, 1), seen
