@@ -158,6 +158,7 @@ class Builder:
                 with store.write() as tx:
                     owners.record(tx, claim.owner)
                 agent.reloader.begin()
+                agent.recorder.begin()
         except BaseException:
             store.close()
             raise
@@ -179,6 +180,7 @@ class Builder:
 
     def _assemble(self, store: "Store", clock: "Clock", catalogue: "Catalogue", config: "Config") -> "Agent":
         from agent.checks import Target
+        from agent.checks.recalling import kept
         from agent.model.execution import ExecutionKind
         from agent.model.host import Connection
         from agent.runtime.agent import Agent
@@ -190,6 +192,7 @@ class Builder:
         from agent.runtime.gates import Gatekeeper
         from agent.runtime.health import Health
         from agent.runtime.looking import Looker
+        from agent.runtime.memories import Memories
         from agent.runtime.pipeline import Pipeline
         from agent.runtime.quorums import Quorums
         from agent.runtime.recorder import Recorder
@@ -224,13 +227,13 @@ class Builder:
         remedies = Remedies(book=book, desk=desk, gatekeeper=gatekeeper, executor=executor, store=store, clock=clock)
         pool = SshPool(config.state / "known_hosts", clock)
         inner = {"backup-freshness": saves.fresh, "quorum": Quorums(book, clock).look}
-        snmp = Hub()
+        snmp, memories = Hub(), Memories(clock, kinds=kept(catalogue.probes))
         devices = device_pool(config.state / "known_hosts", clock, secrets.resolve)
         looker = Looker(
             probes=catalogue.probes, pools={Connection.SSH: pool, Connection.NETWORK_CLI: devices}, workers=workers, clock=clock, inner=inner,
-            means=Target(host=None, address=None, secrets=secrets, snmp=snmp),
+            means=Target(host=None, address=None, secrets=secrets, snmp=snmp), memories=memories,
         )  # fmt: skip
-        recorder = Recorder(store, clock, workers)
+        recorder = Recorder(store, clock, workers, memories)
         return Agent(
             clock=clock, store=store, workers=workers, book=book, desk=desk, gatekeeper=gatekeeper, executor=executor,
             remedies=remedies, saves=saves, recorder=recorder, looker=looker, pool=pool, devices=devices, snmp=snmp, scheduler=scheduler, health=health,

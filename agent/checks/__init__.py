@@ -8,7 +8,8 @@ A probe may have none of them and set REFERS instead, the option that names anot
 out of the states of that check.
 
 A probe that compares with its last look leaves a `memory` in it. An AgentCheck finds it in the next target; the other
-shapes set RECALLS and get it as one more argument of `script`, `read` and `look`.
+shapes set RECALLS and get it as one more argument of `script`, `read` and `look`. MEMORY says of what type it is, and
+whether it lasts: so it outlives a restart (see `recalling`).
 """
 
 import dataclasses

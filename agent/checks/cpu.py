@@ -1,7 +1,7 @@
 """check: cpu — how busy were the processors since the last look?
 
-The kernel's counters (proc_stat(5)) over all processors together; the first look, which has none to compare with, reads
-them twice a quarter of a second apart. `used` is all time but idle and waiting; `iowait` is time with nothing to do but
+The kernel's counters (proc_stat(5)) over all processors together; the first look, and one after an hour without the
+agent, has none to compare with and reads them twice a quarter of a second apart. `used` is all time but idle and waiting; `iowait` is time with nothing to do but
 to wait for disks, `steal` time that a hypervisor gave to others. Always ok by itself: `warn` and `crit` say what is too
 much.
 """
@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from agent.checks import check
 from agent.checks.reading import one_line, told
+from agent.checks.recalling import Finite, Kept
 from agent.closed import ClosedModel
 from agent.model.check import RunFrom
 from agent.model.look import Look, Section, Unit, Verdict
@@ -21,7 +22,7 @@ from agent.model.look import Look, Section, Unit, Verdict
 _PRINTED = re.compile(r"^cpu ((?: [0-9]{1,20}){4,10})\s*$", re.MULTILINE)
 _IDLE, _IOWAIT, _STEAL, _COUNTED = 3, 4, 7, 8
 
-Counters = tuple[float, ...]
+Counters = tuple[Finite, ...]
 
 
 class CpuOptions(ClosedModel):
@@ -38,6 +39,7 @@ class Cpu:
     RUN_FROM: ClassVar = RunFrom.HOST
     INSTANCES: ClassVar = False
     RECALLS: ClassVar = True
+    MEMORY: ClassVar = Kept(Counters, lasts=False)
 
     @staticmethod
     def script(_options: CpuOptions, memory: Counters | None = None) -> str:

@@ -3,16 +3,17 @@
 The tables of RFC 2863 (IF-MIB), read by SNMP as `snmp` does. Each interface that matches is an instance under its name
 (ifName, else ifDescr), whatever its index is today. `oper` and `admin` are the words of the MIB (up, down, testing …);
 `in` and `out` are bits per second, `utilization` the busier direction's share of its speed, `errors` and `discards`
-both directions together. Rates need a look before: there are none in the first, after a restart, nor for an interface
-whose counters were set back, whose index moved, or whose 32-bit counters may have come round more than once. Critical
-when the device does not answer; the rest is for `warn` and `crit` to say.
+both directions together. Rates need a look before: there are none in the first, after a restart of the device, nor for an interface
+whose counters were set back, whose index moved, or whose 32-bit counters may have come round more than once. They
+outlast a restart of the agent if it was away for less than an hour, and the device has some 1,000 interfaces at most.
+Critical when the device does not answer; the rest is for `warn` and `crit` to say.
 """
 
 import collections
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -20,6 +21,7 @@ from agent.checks import Target, check
 from agent.checks.asking import SnmpAccess, access_of, session
 from agent.checks.counting import Moment, gained, moment, seconds_between
 from agent.checks.reading import Pattern, is_found, one_line, told
+from agent.checks.recalling import Finite, Kept
 from agent.clock import Deadline
 from agent.closed import ClosedModel
 from agent.errors import TransportError
@@ -64,13 +66,13 @@ class _Counted:
     """An interface's counters at one moment: (value, size) each, and what tells whether the next can be compared."""
 
     index: bytes
-    since: float
+    since: Finite
     counters: Mapping[str, tuple[int, int]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Memory:
-    access: Access | None
+    access: Annotated[Access | None, Field(exclude=True)] = None
     moment: Moment | None = None
     counted: Mapping[str, _Counted] = dataclasses.field(default_factory=dict)
 
@@ -87,6 +89,7 @@ class Interfaces:
     }  # fmt: skip
     RUN_FROM: ClassVar = RunFrom.AGENT
     INSTANCES: ClassVar = True
+    MEMORY: ClassVar = Kept(_Memory, lasts=False)
 
     @staticmethod
     async def reach(target: Target, options: InterfacesOptions, deadline: Deadline) -> Look:

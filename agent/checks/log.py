@@ -2,9 +2,10 @@
 
 The file is read on the host, from where the last look ended; a line that is still being written counts once it is
 complete. A file that was rotated by name is read to its end under its new name (NAME.1, NAME-20260101 and their like)
-before the new one; one that was cut off (copytruncate) is read from its beginning. The first look, and the first after a
-start of the agent, only notes where the file ends. At most 32 MiB are read per look, the rest by the next. `matches` is
-above zero for one look only: say `fail_after: 1`. Critical when there is no such file; unknown when it may not be read.
+before the new one; one that was cut off (copytruncate) is read from its beginning. The first look
+only notes where the file ends; an agent that was started again goes on where it had stopped: it misses no line, and one
+that was just found when it was killed it finds once more. At most 32 MiB are read per look, the rest by the next.
+`matches` is above zero for one look only: say `fail_after: 1`. Critical when there is no such file; unknown when it may not be read.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from agent.checks import check
 from agent.checks.reading import Pattern, common, one_line, told
+from agent.checks.recalling import Kept, Natural
 from agent.closed import ClosedModel, Text
 from agent.model.check import RunFrom
 from agent.model.look import Look, Section, Unit, Verdict
@@ -25,7 +27,7 @@ _MOST_BYTES = 33_554_432  # read per look: a log that grows by more in a minute 
 _PRINTED = re.compile(r"^log ([0-9]{1,20}) ([0-9]{1,18}) ([0-9]{1,12})$", re.MULTILINE)
 _ABSENT = re.compile(r"No such file or directory$|Not a directory$", re.MULTILINE)
 
-Position = tuple[int, int]  # inode, bytes that were read
+Position = tuple[Natural, Natural]  # inode, bytes that were read
 
 
 class LogOptions(ClosedModel):
@@ -54,6 +56,7 @@ class Log:
     RUN_FROM: ClassVar = RunFrom.HOST
     INSTANCES: ClassVar = False
     RECALLS: ClassVar = True
+    MEMORY: ClassVar = Kept(Position, lasts=True)
 
     @staticmethod
     def script(options: LogOptions, memory: Position | None = None) -> str:

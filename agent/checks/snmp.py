@@ -4,14 +4,14 @@ SNMP v2c (RFC 3416) or v3 (RFC 3414, AES: RFC 3826): one value (`oid`), several 
 instances (`table`, narrowed by `where`), or a `sensor` that the profile of the device finds: `cpu` and `memory` measure
 `used`, `temperature` measures `celsius`, `fans`, `power` and `bgp` have a `state` and a verdict by it. Else metrics are the names given there, `value` for a single one: numbers as they
 are, TimeTicks in seconds, text as words; a counter has its rate per second beside it (`value_rate`), from the second
-look on. Critical when the agent does not answer or has no such value; the rest is for `warn` and `crit` to say. The
+look on, also over a restart of the agent within an hour. Critical when the agent does not answer or has no such value; the rest is for `warn` and `crit` to say. The
 community, or user and passwords, come from `access` or from the host's variables `snmp_community`, `snmp_user`,
 `snmp_password`, `snmp_privacy` and so on, plain or as `{secret: name}`.
 """
 
 import dataclasses
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,7 @@ from agent.checks.asking import Oid, SnmpAccess, access_of, session
 from agent.checks.counting import Moment, gained, moment, seconds_between
 from agent.checks.profile import Sensor, sources
 from agent.checks.reading import Pattern, is_found, one_line, told
+from agent.checks.recalling import Kept
 from agent.checks.sensing import rows, sensed
 from agent.clock import Deadline
 from agent.closed import ClosedModel, Text
@@ -64,9 +65,9 @@ class SnmpOptions(ClosedModel):
 class _Memory:
     """What a look leaves: what opened the agent, and the counters with their moment."""
 
-    access: Access | None
+    access: Annotated[Access | None, Field(exclude=True)] = None
     moment: Moment | None = None
-    counters: Mapping[tuple[str, str], Cell] = dataclasses.field(default_factory=dict)
+    counters: Mapping[str, Mapping[str, Cell]] = dataclasses.field(default_factory=dict)  # by instance and name
     counts: bool = True  # whether there was a counter in it, so that the time matters
     identity: str = ""
 
@@ -80,6 +81,7 @@ class Snmp:
     METRICS: ClassVar[Mapping[str, Unit] | None] = None
     RUN_FROM: ClassVar = RunFrom.AGENT
     INSTANCES: ClassVar = True
+    MEMORY: ClassVar = Kept(_Memory, lasts=False)
 
     @staticmethod
     async def reach(target: Target, options: SnmpOptions, deadline: Deadline) -> Look:
@@ -158,7 +160,7 @@ class _Reading:
     def __init__(self, before: _Memory, uptime: Cell | None, deadline: Deadline, access: Access) -> None:
         self._before = before
         self._access = access
-        self._counters: dict[tuple[str, str], Cell] = {}
+        self._counters: dict[str, dict[str, Cell]] = {}
         self._moment = None if uptime is None else moment(uptime, deadline.clock.boottime())
         self._seconds = seconds_between(before.moment, self._moment) if before.moment and self._moment else None
 
@@ -176,8 +178,8 @@ class _Reading:
         for name, cell in row.items():
             metrics[name], units[name] = _measure(cell)
             if cell[0] in ber.COUNTERS:
-                self._counters[instance, name] = cell
-                rate = self._rate(self._before.counters.get((instance, name)), cell)
+                self._counters.setdefault(instance, {})[name] = cell
+                rate = self._rate(self._before.counters.get(instance, {}).get(name), cell)
                 if rate is not None:
                     metrics[f"{name}_rate"], units[f"{name}_rate"] = rate, Unit.PER_SECOND
         return metrics, units

@@ -48,7 +48,7 @@ async def run(agent: Agent, setting: Setting) -> Summary:
         await _loop(agent, setting, rota, orders, stop)
     setting.heartbeat.notify("STOPPING=1")
     await rota.finish(STOP_SECONDS)
-    await agent.recorder.flush()
+    await agent.recorder.flush(last=True)
     await guard("last deliveries", agent.dispatcher.round(), otherwise=lambda _: 0)
     await agent.workers.write(_note, agent, "stopped", "the agent was told to stop")
     return summarise(agent, began_us)

@@ -37,7 +37,7 @@ class Pool(Protocol):
 class Looker:
     """Looks; knows the shapes of probes, and nothing of what the results mean."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that a look may need
         self,
         *,
         probes: Mapping[str, type],
@@ -46,13 +46,16 @@ class Looker:
         clock: Clock,
         inner: Mapping[str, Callable[[Check], Look]],
         means: Target = _NOTHING,
+        memories: Memories | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
         self._probes: Mapping[str, Any] = probes
         self._pools = pools
         self._workers = workers
         self._clock = clock
         self._inner = inner
-        self._memories = Memories()
+        self._memories = memories or Memories(clock)
+        self._connect_seconds = connect_seconds
         self._means = means  # what the agent has to ask with, for every target
 
     async def look(self, host: Host | None, checks: Sequence[Check]) -> list[Result]:
@@ -116,7 +119,7 @@ class Looker:
     async def _over_line(self, host: Host, checks: Sequence[Check]) -> list[Result]:
         begun_us, begun_ns = self._clock.now(), self._clock.boottime()
         asked = [(self._question(host, one), one.timeout_seconds) for one in checks]
-        deadline = Deadline.after(self._clock, CONNECT_SECONDS + sum(one.timeout_seconds for one in checks))
+        deadline = Deadline.after(self._clock, self._connect_seconds + sum(one.timeout_seconds for one in checks))
         pool, idle = self._pools[host.connection], _LINES[host.connection][1]
         try:
             sections = await self._workers.look(pool.run_batch, host, asked or [(idle, 5.0)], deadline)

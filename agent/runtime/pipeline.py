@@ -53,6 +53,7 @@ class Pipeline:
             check = self._book.policies.checks[result.key]
             await self._weigh_windows(check, self._recorder.now(), only_begun=is_first)
         await self.follow(result.key, result)
+        self._recorder.settle(result.key)
         for asker in self._book.askers(result.key):
             proof = Proof(
                 at_us=result.ended_us, key=result.key, begun_us=result.begun_us,

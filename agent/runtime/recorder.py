@@ -1,4 +1,4 @@
-"""What was seen, kept in memory and written in batches: the last look at everything, and every sample of every metric.
+"""What was seen, written in batches: the last look at everything, what it left for the next, every sample of a metric.
 
 Up to a batch may be lost in a crash; the inputs of decisions never go this way.
 """
@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from agent.clock import Clock
 from agent.model.look import Look, Result
+from agent.runtime.memories import Due, Memories
 from agent.runtime.workers import Workers
-from agent.store import looks, samples
+from agent.store import looks, memories, samples
 from agent.store.engine import Store
 from agent.store.samples import Name
 
@@ -18,10 +19,11 @@ Unknown = list[tuple[Name, int, float]]  # samples of series that have no number
 class Recorder:
     """Notes results; `flush` makes them durable for other processes to read."""
 
-    def __init__(self, store: Store, clock: Clock, workers: Workers) -> None:
+    def __init__(self, store: Store, clock: Clock, workers: Workers, left: Memories | None = None) -> None:
         self._store = store
         self._clock = clock
         self._workers = workers
+        self._left = left or Memories(clock)
         self._shelf = looks.Shelf()
         self._catalogue = samples.Catalogue()
         self._version = -1
@@ -29,6 +31,15 @@ class Recorder:
         self._times: list[int] = []
         self._values: list[float] = []
         self._unknown: Unknown = []
+
+    def begin(self) -> None:
+        """Take up what the looks of an earlier process left; for the one daemon of a state folder."""
+        with self._store.read() as reader:
+            self._left.begin(memories.read(reader))
+
+    def settle(self, key: str) -> None:
+        """A result is followed through, and its state durable: only now may what its look left be written."""
+        self._left.settle(key)
 
     def now(self) -> int:
         """Wall time, microseconds UTC."""
@@ -54,18 +65,26 @@ class Recorder:
                 self._times.append(result.ended_us // samples.TENTH_US)
                 self._values.append(value)
 
-    async def flush(self) -> None:
-        """Write what waits, in one transaction."""
-        if self._shelf.is_clean():
+    async def flush(self, *, last: bool = False) -> None:
+        """Write what waits, in one transaction; as the `last` one of this process, all that may be of use to the next."""
+        left = self._left.due(last=last)
+        if self._shelf.is_clean() and not left:
             return
-        taken = self._shelf.take(), self._numbers, self._times, self._values, self._unknown
+        taken = self._shelf.take(), self._numbers, self._times, self._values, self._unknown, left
         self._numbers, self._times, self._values, self._unknown = [], [], [], []
         self._shelf.absorb(await self._workers.write(self._save, *taken))
+        self._left.written(left)
 
     def _save(
-        self, rows: dict[str, looks.Rows], numbers: list[int], times: list[int], values: list[float], unknown: Unknown
+        self,
+        rows: dict[str, looks.Rows],
+        numbers: list[int],
+        times: list[int],
+        values: list[float],
+        unknown: Unknown,
+        left: tuple[Due, ...],
     ) -> dict[str, looks.Rows]:
-        version = self._store.data_version()
+        version, texts = self._store.data_version(), self._left.rows(left)
         with self._store.write() as tx:
             joined = looks.write(tx, rows, merge=version != self._version)
             self._catalogue.learn(tx, [name for name, _, _ in unknown])
@@ -74,6 +93,7 @@ class Recorder:
                 times.append(at_us // samples.TENTH_US)
                 values.append(value)
             samples.append(tx, numbers, times, values)
+            memories.write(tx, texts)
         self._version = version
         return joined
 

@@ -18,7 +18,7 @@ from agent.policy import guard
 from agent.policy.load import Loaded
 from agent.runtime.book import Book
 from agent.runtime.desk import AGENT, Desk
-from agent.store import incidents, journal, looks, policies, states
+from agent.store import incidents, journal, looks, memories, policies, states
 from agent.store.engine import Store
 from agent.store.tx import Tx
 
@@ -151,6 +151,7 @@ class Reloader:
                 self._desk.resolve(tx, incident, "policy removed: nothing watches this any more")
         states.remove(tx, key)
         looks.forget(tx, [key])
+        memories.forget(tx, [key])
 
     def _line(self, fresh: PolicySet, generation: int, gone: list[str], actor: str) -> Entry:
         return Entry(

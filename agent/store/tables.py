@@ -3,7 +3,7 @@
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.types import Float
 
-HEAD = "0001"  # the revision these tables stand for
+HEAD = "0002"  # the revision these tables stand for
 APPLICATION_ID = 0x57414B45  # "WAKE" in the file's header: it is ours, not another program's database
 
 metadata = MetaData()
@@ -57,6 +57,15 @@ states = _table("states", _text("key", key=True), _integer("revision"), _text("d
 looks = _table(
     "looks",
     _text("place", key=True),
+    _text("document"),
+)
+
+memories = _table(
+    "memories",
+    _text("key", key=True),
+    _text("digest"),
+    _text("boot_id"),
+    _integer("at_us"),
     _text("document"),
 )
 

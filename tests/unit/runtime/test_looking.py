@@ -121,7 +121,7 @@ def test_a_memory_is_not_shown_and_the_oldest_is_forgotten_first() -> None:
     secret = Look(verdict=Verdict.OK, summary="fine", memory="a key")
     assert "a key" not in repr(secret)
     assert secret == Look(verdict=Verdict.OK, summary="fine")
-    memories = Memories(most=2)
+    memories = Memories(SystemClock(), most=2)
     checks = [check(kind, RunFrom.AGENT) for kind in ("one", "two", "three")]
     for number, one in enumerate((*checks[:2], checks[0], checks[2])):
         memories.keep(one, number)
