@@ -5,7 +5,7 @@ The tables of RFC 2863 (IF-MIB), read by SNMP as `snmp` does. Each interface tha
 `in` and `out` are bits per second, `utilization` the busier direction's share of its speed, `errors` and `discards`
 both directions together. Rates need a look before: there are none in the first, after a restart of the device, nor for an interface
 whose counters were set back, whose index moved, or whose 32-bit counters may have come round more than once. They
-outlast a restart of the agent if it was away for less than an hour, and the device has some 1,000 interfaces at most.
+outlast a restart of the agent if it was away for less than an hour, and the device has at most some 1,200 interfaces.
 Critical when the device does not answer; the rest is for `warn` and `crit` to say.
 """
 
@@ -21,7 +21,7 @@ from agent.checks import Target, check
 from agent.checks.asking import SnmpAccess, access_of, session
 from agent.checks.counting import Moment, gained, moment, seconds_between
 from agent.checks.reading import Pattern, is_found, one_line, told
-from agent.checks.recalling import Finite, Kept
+from agent.checks.recalling import UNKEPT, Finite, Kept
 from agent.clock import Deadline
 from agent.closed import ClosedModel
 from agent.errors import TransportError
@@ -72,7 +72,7 @@ class _Counted:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Memory:
-    access: Annotated[Access | None, Field(exclude=True)] = None
+    access: Annotated[Access | None, Field(exclude=True), UNKEPT] = None
     moment: Moment | None = None
     counted: Mapping[str, _Counted] = dataclasses.field(default_factory=dict)
 

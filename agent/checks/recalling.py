@@ -7,14 +7,21 @@ dataclasses of them. Text that is not exactly of this type is as good as none.
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic_core import PydanticSerializationError
 
-MOST_BYTES = 262_144  # per check; a device with some 1,000 interfaces has as many
+MOST_BYTES = 400_000  # per check; what a device with some 1,200 interfaces has
 _STRICT = ConfigDict(strict=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
 
 Natural = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _refuse(_value: object) -> None:
+    raise ValueError("this is never kept")
+
+
+UNKEPT = BeforeValidator(_refuse)
 
 
 class Kept:
@@ -22,7 +29,7 @@ class Kept:
 
     `lasts`: it is true for ever, as a position in a file is, and is kept with every look. What does not last, counters
     to compare with, is kept now and then, and worth nothing after an hour or under another boot of the agent's machine.
-    A field with `exclude=True` is not kept, and must have a default.
+    A field with `exclude=True` and `UNKEPT` is neither kept nor taken from what was kept, and must have a default.
     """
 
     __slots__ = ("_adapter", "_shape", "lasts")
@@ -33,10 +40,10 @@ class Kept:
         self._adapter: TypeAdapter[tuple[Any]] | None = None
 
     def dumps(self, memory: Any) -> str | None:
-        """The memory as text; None when it is too large, or not all of it is text that can be kept."""
+        """The memory as text; None when it is too large, or not of its type."""
         try:
             text = self._codec().dump_json((memory,), warnings="error")
-        except (PydanticSerializationError, UnicodeEncodeError):  # half a character in a device's names
+        except (PydanticSerializationError, UnicodeEncodeError):
             return None
         return text.decode() if len(text) <= MOST_BYTES else None
 

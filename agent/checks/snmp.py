@@ -20,7 +20,7 @@ from agent.checks.asking import Oid, SnmpAccess, access_of, session
 from agent.checks.counting import Moment, gained, moment, seconds_between
 from agent.checks.profile import Sensor, sources
 from agent.checks.reading import Pattern, is_found, one_line, told
-from agent.checks.recalling import Kept
+from agent.checks.recalling import UNKEPT, Kept
 from agent.checks.sensing import rows, sensed
 from agent.clock import Deadline
 from agent.closed import ClosedModel, Text
@@ -65,7 +65,7 @@ class SnmpOptions(ClosedModel):
 class _Memory:
     """What a look leaves: what opened the agent, and the counters with their moment."""
 
-    access: Annotated[Access | None, Field(exclude=True)] = None
+    access: Annotated[Access | None, Field(exclude=True), UNKEPT] = None
     moment: Moment | None = None
     counters: Mapping[str, Mapping[str, Cell]] = dataclasses.field(default_factory=dict)  # by instance and name
     counts: bool = True  # whether there was a counter in it, so that the time matters

@@ -1,5 +1,6 @@
 """What every probe promises, asked of all that the registry finds: a new file is tested before its own tests exist."""
 
+import inspect
 import json
 import math
 import shutil
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import agent.checks
-from agent.checks import FAMILY, offers, refers
+from agent.checks import FAMILY, offers, recalls, refers
 from agent.checks.reading import EVIDENCE_CHARACTERS, SUMMARY_CHARACTERS
+from agent.checks.recalling import Kept
 from agent.closed import ClosedModel
 from agent.model.check import RunFrom
 from agent.model.look import Look, Section, Unit
@@ -136,6 +138,14 @@ class TestEveryProbe:
         assert bool(shapes) == (refers(probe) is None)
         assert refers(probe) in (None, *probe.OPTIONS.model_fields)
         assert (offers(probe, "script") or offers(probe, "command")) == hasattr(probe, "read")
+
+    def test_says_of_what_type_its_memory_is_if_it_leaves_one(self, name: str) -> None:
+        probe = PROBES[name]
+        finds = ".memory" in inspect.getsource(inspect.getmodule(probe) or probe).replace("look.memory", "")
+        assert hasattr(probe, "MEMORY") == (recalls(probe) or (offers(probe, "reach") and finds))
+        if hasattr(probe, "MEMORY"):
+            assert isinstance(probe.MEMORY, Kept)
+            assert probe.MEMORY.loads("[{}, 0]") is None, "its type is one that can be kept"
 
     def test_has_closed_options_that_explain_themselves(self, name: str) -> None:
         model = PROBES[name].OPTIONS
