@@ -1,5 +1,6 @@
 """host: the inventory as the agent sees it, and the keys it trusts."""
 
+import dataclasses
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,9 +72,7 @@ def trust(
     yes: Annotated[bool, typer.Option("--yes", help="Pin it without asking.")] = False,
 ) -> None:
     """Show the key that a host presents, and pin it once you agree. Compare it over another channel first."""
-    from agent.clock import Deadline
     from agent.model.host import Connection
-    from agent.transports import known_hosts as keys
 
     parts = parts_of(ctx)
     policies = parts.load().policies
@@ -86,21 +85,31 @@ def trust(
         output.say(f"{name} is this machine: there is no key to trust")
         return
     path = policies.config.state / "known_hosts"
-    key = keys.scan_key(host, Deadline.after(parts.clock(), SCAN_SECONDS))
+    for position, hop in enumerate(host.jumps):  # each is logged in to, to reach the next: so its key comes first
+        _enrol(ctx, path, dataclasses.replace(hop, jumps=host.jumps[:position]), f"jump host {hop.name}", yes=yes)
+    _enrol(ctx, path, host, name, yes=yes)
+
+
+def _enrol(ctx: typer.Context, path: "Path", host: "Host", called: str, *, yes: bool) -> None:
+    """Show the key of one host, or of one on the way to it, and pin it if that is wanted."""
+    from agent.clock import Deadline
+    from agent.transports import known_hosts as keys
+
+    key = keys.scan_key(path, host, Deadline.after(parts_of(ctx).clock(), SCAN_SECONDS))
     before = keys.pinned(path, host)
     if key in before:
-        output.say(f"{name} shows {key}, which is pinned already")
+        output.say(f"{called} shows {key}, which is pinned already")
         return
     for old in before:
         output.say(f"pinned until now: {old}", style="warning")
-    output.say(f"{name} ({host.address}, port {host.port}) shows: {key}")
+    output.say(f"{called} ({host.address}, port {host.port}) shows: {key}")
     if not yes and not _agreed():
         output.say("nothing was pinned")
         raise typer.Exit(ExitCode.REFUSED)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys.pin(path, host, key)
-    _note(ctx, name, str(key), [str(old) for old in before])
-    output.say(f"pinned for {name}", style="ok")
+    _note(ctx, host.name, str(key), [str(old) for old in before])
+    output.say(f"pinned for {called}", style="ok")
 
 
 def _agreed() -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from agent.inventory import jumps
 from agent.model.check import NO_HOST
 from agent.model.host import Connection, Host
 
@@ -48,6 +49,8 @@ def of_answer(answer: Mapping[str, Any], patterns: frozenset[str], home: Path) -
             hosts[name] = _host(name, told["groups"], told["variables"], home)
         except _RefusedHostError as error:
             refused[name] = str(error)
+    hosts, astray = _with_jumps(hosts)
+    refused |= astray
     known = [*answer["groups"], *answer["hosts"]]
     resolved: dict[str, tuple[str, ...]] = {}
     problems: dict[str, str] = {}
@@ -101,6 +104,20 @@ def _host(name: str, groups: list[str], variables: dict[str, Any], home: Path) -
         become=_truth(variables.get("ansible_become")),
         variables=MappingProxyType({"ansible_host": address, "inventory_hostname": name} | variables),
     )
+
+
+def _with_jumps(hosts: Mapping[str, Host]) -> tuple[dict[str, Host], dict[str, str]]:
+    """The hosts with the way to each; and those to which the way cannot be told, and why."""
+    table, refused = jumps.Table(hosts), dict[str, str]()
+    found: dict[str, Host] = {}
+    for name, host in hosts.items():
+        try:
+            way = table.way_to(host)
+        except jumps.NoWayError as error:
+            refused[name] = str(error)
+            continue
+        found[name] = dataclasses.replace(host, jumps=way) if way else host
+    return found, refused
 
 
 def _first(variables: Mapping[str, Any], *names: str) -> Any:

@@ -16,7 +16,10 @@ class Connection(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Host:
-    """One host: name, address and login as Ansible would use them, its groups and its variables (plain JSON values)."""
+    """One host: name, address and login as Ansible would use them, its groups and its variables (plain JSON values).
+
+    `jumps` are the hosts on the way to it, the first is the one that is dialled; as a hop, a host has none of its own.
+    """
 
     name: str
     address: str
@@ -26,6 +29,7 @@ class Host:
     user: str | None = None
     key_file: str | None = None
     become: bool = False
+    jumps: tuple["Host", ...] = ()
     variables: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     # `repr` leaves the variables out: an inventory may hold passwords
 

@@ -9,23 +9,34 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from typing import Protocol
 
 from agent.clock import Deadline
 
 _SLICE_SECONDS = 60.0  # a condition waits on a clock that stands still while the machine is suspended
 
 
+class Cuttable(Protocol):
+    """What can be cut: a socket, or what is used like one."""
+
+    def setsockopt(self, level: int, name: int, value: bytes, /) -> None:
+        """As of a socket."""
+
+    def shutdown(self, how: int, /) -> None:
+        """Both ways, at once: it must not wait."""
+
+
 class Cutoff:
     """Watches over sockets; its thread lives from the first use to `close`."""
 
     def __init__(self) -> None:
-        self._watched: dict[object, tuple[socket.socket, Deadline]] = {}
+        self._watched: dict[object, tuple[Cuttable, Deadline]] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
 
     @contextlib.contextmanager
-    def watching(self, connection: socket.socket, deadline: Deadline) -> Iterator[None]:
+    def watching(self, connection: Cuttable, deadline: Deadline) -> Iterator[None]:
         """Shut the connection down if the block is not over by the deadline."""
         token = object()
         with self._changed:
@@ -67,7 +78,7 @@ class Cutoff:
                 self._changed.wait(min([*left, _SLICE_SECONDS]) if left else None)
 
 
-def cut(connection: socket.socket, *, abruptly: bool = False) -> None:
+def cut(connection: Cuttable, *, abruptly: bool = False) -> None:
     """Shut a connection down both ways: whoever waits on it, in whichever thread, wakes up.
 
     Abruptly: a peer that is still sending is told so by a reset when it is closed, not left to wait for us.

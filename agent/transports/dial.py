@@ -6,6 +6,7 @@ import ipaddress
 import queue
 import socket
 import threading
+from typing import Protocol
 
 from agent.clock import Deadline
 from agent.errors import TransportError
@@ -16,6 +17,26 @@ _PROBE_EVERY_SECONDS = 2
 LOGIN_BYTES = 262_144  # greeting, key exchange and login together take a few thousand
 
 Place = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+
+
+class Line(Protocol):
+    """A connection as a login needs it: a socket, or a channel through a jump host."""
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether more came than it was allowed."""
+
+    def allow(self, size: int, /) -> None:
+        """Hear so many bytes from now on."""
+
+    def setsockopt(self, level: int, name: int, value: bytes, /) -> None:
+        """As of a socket."""
+
+    def shutdown(self, how: int, /) -> None:
+        """As of a socket."""
+
+    def close(self) -> None:
+        """As of a socket."""
 
 
 class MeteredSocket(socket.socket):

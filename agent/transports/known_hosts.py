@@ -49,11 +49,22 @@ class HostKey:
         return int.from_bytes(modulus, "big").bit_length()
 
 
-def scan_key(host: Host, deadline: Deadline) -> HostKey:
-    """Ask the host for its key, without logging in. That it is *its* key, only a second channel can tell."""
-    from agent.transports import login
+def scan_key(pins: Path, host: Host, deadline: Deadline) -> HostKey:
+    """Ask the host for its key, without logging in there. That it is *its* key, only a second channel can tell.
 
-    return login.host_key_of(host, deadline)
+    The jump hosts on the way must be pinned already, and are logged in to.
+    """
+    from agent.transports import login
+    from agent.transports.cutoff import Cutoff
+    from agent.transports.jumps import Jumps
+
+    cutoff = Cutoff()
+    jumps = Jumps(pins, deadline.clock, cutoff)
+    try:
+        return login.host_key_of(host, deadline, cutoff, jumps.way)
+    finally:
+        jumps.close()
+        cutoff.close()
 
 
 def pinned(path: Path, host: Host) -> tuple[HostKey, ...]:

@@ -4,7 +4,7 @@ import contextlib
 import getpass
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import paramiko
@@ -15,7 +15,7 @@ from agent.errors import OutputLimitError, TransportError
 from agent.model.host import Host
 from agent.transports import known_hosts
 from agent.transports.cutoff import Cutoff, cut
-from agent.transports.dial import MeteredSocket, dial
+from agent.transports.dial import Line, dial
 from agent.transports.known_hosts import HostKey
 
 FOREIGN = (paramiko.SSHException, EOFError, OSError)  # all that paramiko raises at us
@@ -23,6 +23,14 @@ _CHANNEL = "agent.transports.protocol"
 _KEY_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
 _MOST_KEYS = 5  # sshd closes the connection after six attempts (MaxAuthTries)
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
+
+Way = Callable[[Host, Deadline], Line]
+
+
+def straight(host: Host, deadline: Deadline) -> Line:
+    """The way to a host that can be dialled from here."""
+    return dial(host.address, host.port, deadline)
+
 
 # paramiko logs whatever it also raises, with a stack; we translate what it raises
 logging.getLogger(_CHANNEL).setLevel(logging.CRITICAL + 1)
@@ -34,12 +42,14 @@ class Transport(paramiko.Transport):
     _active_check_timeout = 30.0
 
 
-def connect(host: Host, pins: Path, deadline: Deadline, cutoff: Cutoff, password: str | None = None) -> Transport:
+def connect(
+    host: Host, pins: Path, deadline: Deadline, cutoff: Cutoff, *, password: str | None = None, way: Way = straight
+) -> Transport:
     """A connection to the host's proven self, logged in; or a TransportError (HostKeyError when it is not).
 
     With a password, that alone is shown: devices count every key as a failed login.
     """
-    with _greeted(host, deadline, cutoff, known_hosts.pinned(pins, host)) as transport:
+    with _greeted(host, deadline, cutoff, known_hosts.pinned(pins, host), way) as transport:
         known_hosts.verify(pins, host, shown_key(transport))
         if password is None:
             _log_in(transport, host, deadline)
@@ -48,15 +58,11 @@ def connect(host: Host, pins: Path, deadline: Deadline, cutoff: Cutoff, password
     return transport
 
 
-def host_key_of(host: Host, deadline: Deadline) -> HostKey:
-    """The key that a host shows, without logging in."""
-    cutoff = Cutoff()
-    try:
-        with _greeted(host, deadline, cutoff, ()) as transport:
-            key = shown_key(transport)
-        hang_up(transport)
-    finally:
-        cutoff.close()
+def host_key_of(host: Host, deadline: Deadline, cutoff: Cutoff, way: Way = straight) -> HostKey:
+    """The key that a host shows, without logging in there."""
+    with _greeted(host, deadline, cutoff, (), way) as transport:
+        key = shown_key(transport)
+    hang_up(transport)
     return key
 
 
@@ -78,9 +84,11 @@ def hang_up(transport: paramiko.Transport) -> None:
 
 
 @contextlib.contextmanager
-def _greeted(host: Host, deadline: Deadline, cutoff: Cutoff, known: tuple[HostKey, ...]) -> Iterator[Transport]:
-    connection = dial(host.address, host.port, deadline)
-    transport = Transport(connection)
+def _greeted(
+    host: Host, deadline: Deadline, cutoff: Cutoff, known: tuple[HostKey, ...], way: Way
+) -> Iterator[Transport]:
+    connection = way(host, deadline)
+    transport = Transport(connection)  # type: ignore[arg-type]  # it asks no more of a socket than a line has
     with cutoff.watching(connection, deadline):
         try:
             _greet(transport, known)
@@ -176,6 +184,6 @@ def _loaded(file: Path, unusable: list[str]) -> list[tuple[str, paramiko.PKey]]:
     return []
 
 
-def socket_of(transport: paramiko.Transport) -> MeteredSocket:
-    """The socket under a connection."""
-    return transport.sock  # type: ignore[return-value]  # we dialled it ourselves, it is no channel
+def socket_of(transport: paramiko.Transport) -> Line:
+    """The line under a connection."""
+    return transport.sock  # type: ignore[return-value]  # we gave it one

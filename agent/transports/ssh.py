@@ -13,6 +13,8 @@ from agent.model.host import Host
 from agent.model.look import Section
 from agent.transports import known_hosts, login
 from agent.transports.cutoff import Cutoff, cut
+from agent.transports.jumps import Jumps
+from agent.transports.pace import Pace
 from agent.transports.shell import EndedError, Shell
 
 Scripts = Sequence[tuple[str, float]]
@@ -48,9 +50,10 @@ _CONNECT_SECONDS = 20.0  # for dialling and login, if the deadline allows so muc
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """What a pool did so far."""
+    """What a pool did so far; `jumps` are connections to jump hosts."""
 
     connections: int = 0
+    jumps: int = 0
     round_trips: int = 0
 
 
@@ -83,6 +86,9 @@ class SshPool:
         self._open_session = open_session
         self._password = password
         self._cutoff = Cutoff()
+        self._jumps = Jumps(known_hosts, clock, self._cutoff)
+        self._pace = Pace(clock)
+        self._stopping = threading.Event()
         self._lines: dict[str, _Line] = {}
         self._lock = threading.Lock()
         self._counts = Counts()
@@ -115,15 +121,17 @@ class SshPool:
         """Close everything; later batches are refused."""
         with self._lock:
             self._closed = True
+            self._stopping.set()
             lines = list(self._lines.values())
             self._lines.clear()
         for line in lines:
             _close(line)
+        self._jumps.close()
         self._cutoff.close()
 
     def counts(self) -> Counts:
         """How many connections were opened and how many round trips made."""
-        return self._counts
+        return dataclasses.replace(self._counts, jumps=self._jumps.connections)
 
     @contextlib.contextmanager
     def _hold(self, host: Host, deadline: Deadline) -> Iterator[_Line]:
@@ -149,7 +157,8 @@ class SshPool:
                 if deadline.is_over():
                     raise
                 _drop(line)
-        line.shell, line.host, line.stamp = self._opened(host, deadline), host, _stamp(self._pins)
+        stamp = known_hosts.stamp(self._pins)
+        line.shell, line.host, line.stamp = self._opened(host, deadline), host, stamp
         return self._round_trip(line.shell, scripts, deadline)
 
     def _check_kept(self, line: _Line, host: Host) -> None:
@@ -158,14 +167,18 @@ class SshPool:
             return
         if line.host != host:
             _drop(line)
-        elif line.stamp != (stamp := _stamp(self._pins)):
+        elif line.stamp != (stamp := known_hosts.stamp(self._pins)):
+            self._jumps.verify(host)
             known_hosts.verify(self._pins, host, login.shown_key(line.shell.transport))
             line.stamp = stamp
 
     def _opened(self, host: Host, deadline: Deadline) -> Session:
+        self._stopping.wait(min(self._pace.turn(), deadline.remaining_seconds() / 2))
         seconds = min(_CONNECT_SECONDS, deadline.remaining_seconds())
         soon = Deadline.after(self._clock, seconds)
-        transport = login.connect(host, self._pins, soon, self._cutoff, self._password(host))
+        transport = login.connect(
+            host, self._pins, soon, self._cutoff, password=self._password(host), way=self._jumps.way
+        )
         try:
             with self._cutoff.watching(login.socket_of(transport), soon):
                 shell = self._open_session(host, transport, soon)
@@ -184,14 +197,6 @@ class SshPool:
             sections = shell.ask(scripts, deadline)
         now_us = self._clock.now()
         return [dataclasses.replace(section, asked_us=asked_us, answered_us=now_us) for section in sections]
-
-
-def _stamp(pins: Path) -> tuple[int, ...]:
-    try:
-        status = pins.stat()
-    except OSError:
-        return ()
-    return (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _drop(line: _Line) -> None:

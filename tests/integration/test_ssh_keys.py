@@ -42,7 +42,7 @@ def test_a_key_is_described_as_ssh_keygen_does(options: list[str], tmp_path: Pat
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 def test_scanning_gives_the_key_without_logging_in(kind: str, tmp_path: Path) -> None:
     with running_sshd(tmp_path, host_key_type=kind) as sshd:
-        key = known_hosts.scan_key(of(sshd), Deadline.after(CLOCK, 10.0))
+        key = known_hosts.scan_key(tmp_path / "none", of(sshd), Deadline.after(CLOCK, 10.0))
         assert f"{key.type} {key.base64}" == sshd.public_key
         assert "Accepted" not in sshd.log.read_text()
 
@@ -50,7 +50,7 @@ def test_scanning_gives_the_key_without_logging_in(kind: str, tmp_path: Path) ->
 def test_openssh_reads_what_we_pin(sshd: Sshd, tmp_path: Path) -> None:
     pins = tmp_path / "known_hosts"
     host = of(sshd)
-    known_hosts.pin(pins, host, known_hosts.scan_key(host, Deadline.after(CLOCK, 10.0)))
+    known_hosts.pin(pins, host, known_hosts.scan_key(pins, host, Deadline.after(CLOCK, 10.0)))
     options = [f"UserKnownHostsFile={pins}", "StrictHostKeyChecking=yes", "BatchMode=yes"]
     argv = ["ssh", "-F", "none", *(word for option in options for word in ("-o", option))]
     login = [*argv, "-i", str(sshd.key_file), "-p", str(sshd.port), f"{sshd.user}@{sshd.address}", "true"]
