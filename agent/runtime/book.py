@@ -133,6 +133,10 @@ class Book:
             for saved in states.load_all(reader).values():
                 self.keep(from_document(saved.document), saved.revision)
 
+    def is_stale(self) -> bool:
+        """Whether other processes have written since `refresh`."""
+        return self._store.data_version() != self._version
+
     def refresh(self) -> tuple[str, ...]:
         """Read what other processes have written since; the keys that changed."""
         version = self._store.data_version()

@@ -6,11 +6,11 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 
-from agent.clock import NANOSECONDS
 from agent.model.decision import Gap
 from agent.model.journal import Entry
 from agent.runtime import once
 from agent.runtime.agent import Agent
+from agent.runtime.clockwork import Clockwork, Duty
 from agent.runtime.heartbeat import Heartbeat
 from agent.runtime.orders import Orders
 from agent.runtime.rota import Rota
@@ -59,8 +59,7 @@ async def start(agent: Agent, rota: Rota) -> None:
     await agent.workers.write(_note, agent, "started", "the agent was started")
     await agent.workers.write(agent.saves.watch_from_now)
     await agent.workers.look(agent.saves.sweep)
-    for key in tuple(agent.book.states()):
-        await agent.pipeline.follow(key, Gap(at_us=agent.clock.now(), from_us=0))
+    await agent.pipeline.follow_all(tuple(agent.book.states()), Gap(at_us=agent.clock.now(), from_us=0))
     await agent.executor.adopt()
     rota.adopt()
     for key in agent.pipeline.take_up():
@@ -93,14 +92,30 @@ def _listen(stop: asyncio.Event, orders: Orders) -> None:
 
 
 class Duties:
-    """What the daemon does again and again, each in a loop of its own."""
+    """What the daemon does again and again. Each says at once that there is nothing to do, or returns what is to be awaited."""
 
-    def __init__(self, agent: Agent, setting: Setting, rota: Rota, orders: Orders) -> None:
+    def __init__(self, agent: Agent, heartbeat: Heartbeat, rota: Rota, orders: Orders) -> None:
         self._agent = agent
         self._orders = orders
-        self._heartbeat = setting.heartbeat
+        self._heartbeat = heartbeat
         self._rota = rota
         self._seen: dict[str, tuple[int, int]] = {}
+
+    def all(self) -> tuple[Duty, ...]:
+        """How often each is done."""
+        recorder = self._agent.recorder
+        return (
+            Duty(name="checks", seconds=0.25, turn=self._rota.turn),
+            Duty(name="executions", seconds=0.25, turn=self.watch_executions),
+            Duty(name="time", seconds=1.0, turn=self.mind_the_clock),
+            Duty(name="rounds", seconds=1.0, turn=self.start_due),
+            Duty(name="deliveries", seconds=1.0, turn=self.deliver),
+            Duty(name="looks", seconds=2.0, turn=recorder.flush_if_needed),
+            Duty(name="lateness", seconds=60.0, turn=self._rota.tell),
+            Duty(name="samples", seconds=300.0, turn=recorder.pack),
+            Duty(name="orders", seconds=1.0, turn=self.take_orders),
+            Duty(name="heartbeat", seconds=5.0, turn=self.beat),
+        )
 
     def _is_news(self, duty: str) -> bool:
         """Whether anybody has written since this duty last asked."""
@@ -109,98 +124,68 @@ class Duties:
         self._seen[duty] = version
         return version != seen
 
-    async def watch_executions(self) -> None:
+    def watch_executions(self) -> Awaitable[None] | None:
         """Settle what has ended; what was due may have waited for it."""
+        return self._settle() if self._agent.executor.running() else None
+
+    async def _settle(self) -> None:
         if await self._agent.executor.poll():
             self._agent.rounds.poke()
 
-    async def mind_the_clock(self) -> None:
+    def mind_the_clock(self) -> Awaitable[None] | None:
         """Take note of what others wrote, of a clock that jumped, and of time itself."""
+        step = self._agent.health.clock_step_seconds()
+        if (
+            not step
+            and not self._agent.pipeline.is_restless(self._agent.clock.now())
+            and not self._agent.book.is_stale()
+        ):
+            return None
+        return self._follow_time(step)
+
+    async def _follow_time(self, step_seconds: float) -> None:
         agent = self._agent
-        if step := agent.health.clock_step_seconds():
-            await agent.workers.write(_note, agent, "clock-step", f"the wall clock jumped by {step:.1f} s")
-            for key in tuple(agent.book.states()):  # no proof runs out, and nothing gets hard, by a clock that was set
-                await agent.pipeline.follow(key, Gap(at_us=agent.clock.now(), from_us=agent.clock.now()))
+        if step_seconds:
+            await agent.workers.write(_note, agent, "clock-step", f"the wall clock jumped by {step_seconds:.1f} s")
+            now_us = agent.clock.now()  # no proof runs out, and nothing gets hard, by a clock that was set
+            await agent.pipeline.follow_all(tuple(agent.book.states()), Gap(at_us=now_us, from_us=now_us))
         await agent.pipeline.resume(self._rota.hurry(agent.book.refresh()))
         await agent.pipeline.take_time(agent.clock.now())
 
-    async def start_due(self) -> None:
+    def start_due(self) -> Awaitable[None] | None:
         """Take up what others left, and start what is due."""
-        if self._is_news("executions"):
+        is_news = self._is_news("executions")
+        return self._start_due(is_news=is_news) if is_news or self._agent.rounds.are_due() else None
+
+    async def _start_due(self, *, is_news: bool) -> None:
+        if is_news:
             await self._agent.executor.adopt()
         await self._agent.rounds.start_due()
 
-    async def deliver(self) -> None:
+    def deliver(self) -> Awaitable[int] | None:
         """Tell the sinks what waits for them."""
         if self._is_news("deliveries") or self._agent.dispatcher.has_waiting:
-            await self._agent.dispatcher.round()
+            return self._agent.dispatcher.round()
+        return None
 
-    async def take_orders(self) -> None:
+    def take_orders(self) -> Awaitable[None] | None:
         """Do what was ordered by a signal, a command or a changed file."""
-        if self._is_news("orders"):
-            await self._orders.turn()
-        await self._orders.look_at_files()
+        is_news = self._is_news("orders")
+        return self._orders.turn(is_news=is_news) if is_news or self._orders.are_files_news() else None
 
-    async def beat(self) -> None:
+    def beat(self) -> None:
         """Tell the service manager that all is well, or the log what hangs."""
         if not self._heartbeat.beat():
             logger.error("no progress: %s", ", ".join(self._heartbeat.late()))
 
 
 async def _loop(agent: Agent, setting: Setting, rota: Rota, orders: Orders, stop: asyncio.Event) -> None:
-    duties = Duties(agent, setting, rota, orders)
-    loops: tuple[tuple[str, float, Callable[[], Awaitable[None]]], ...] = (
-        ("checks", 0.25, rota.turn),
-        ("executions", 0.25, duties.watch_executions),
-        ("time", 1.0, duties.mind_the_clock),
-        ("rounds", 1.0, duties.start_due),
-        ("deliveries", 1.0, duties.deliver),
-        ("looks", 2.0, agent.recorder.flush),
-        ("lateness", 60.0, rota.tell),
-        ("samples", 300.0, agent.recorder.pack),
-        ("orders", 1.0, duties.take_orders),
-        ("heartbeat", 5.0, duties.beat),
-    )
-    under_way: set[asyncio.Task[None]] = set()
-    running = [
-        asyncio.create_task(_turn(agent, setting.heartbeat, name, pause, _kept(name, work, under_way)))
-        for name, pause, work in loops
-    ]
+    clockwork = Clockwork(agent.clock, setting.heartbeat, Duties(agent, setting.heartbeat, rota, orders).all())
+    running = asyncio.create_task(clockwork.keep())
     try:
         await asyncio.wait_for(stop.wait(), timeout=setting.for_seconds)
     except TimeoutError:
         logger.info("the time is up")
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
-    if under_way:
-        await asyncio.wait(under_way, timeout=STOP_SECONDS)
-
-
-def _kept(
-    name: str, work: Callable[[], Awaitable[None]], under_way: set[asyncio.Task[None]]
-) -> Callable[[], Awaitable[None]]:
-    """The work of a loop, guarded; when its loop is cancelled a turn goes on: half a delivery would be sent again."""
-
-    async def turn() -> None:
-        await guard(f"loop {name}", work(), otherwise=lambda _: None)
-
-    async def begin() -> None:
-        task = asyncio.create_task(turn())
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
-        await asyncio.shield(task)
-
-    return begin
-
-
-async def _turn(
-    agent: Agent, heartbeat: Heartbeat, name: str, pause_seconds: float, work: Callable[[], Awaitable[None]]
-) -> None:
-    heartbeat.expect(name, within_seconds=30.0 + 4 * pause_seconds)
-    pause_ns = int(pause_seconds * NANOSECONDS)
-    while True:
-        await work()
-        heartbeat.stamp(name)
-        # on whole multiples: the slots of checks lie there, and all loops wake up together
-        await agent.clock.sleep_until((agent.clock.boottime() // pause_ns + 1) * pause_ns)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await clockwork.finish(STOP_SECONDS)

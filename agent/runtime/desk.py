@@ -5,7 +5,7 @@ State, journal line, incident, timeline and outbox row are one transaction: all 
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from agent.clock import Clock
 from agent.errors import ConflictError
@@ -28,6 +28,7 @@ from agent.store.tx import Tx
 
 AGENT = "agent"
 TRIES = 5  # a state lost to another process is read again so often; more means two daemons fight
+AT_ONCE = 500  # states to a transaction: others may write in between
 EVIDENCE_LIMIT = 4_000  # characters of evidence that one journal line keeps
 
 
@@ -60,6 +61,34 @@ class Desk:
             self._book.keep(after, revision)
             return decided
         return ()
+
+    def follow_all(self, keys: Sequence[str], given: Input, *, actor: str = AGENT) -> dict[str, tuple[Decision, ...]]:
+        """The same input for many checks, many to a transaction; what was decided of each that changed."""
+        found: dict[str, tuple[Decision, ...]] = {}
+        for some in (keys[begin : begin + AT_ONCE] for begin in range(0, len(keys), AT_ONCE)):
+            try:
+                found |= self._follow_some(some, given, actor)
+            except ConflictError:  # another process wrote one of them: each by itself, and that one read again
+                found |= {key: self.follow(key, given, actor=actor) for key in some}
+        return found
+
+    def _follow_some(self, keys: Sequence[str], given: Input, actor: str) -> dict[str, tuple[Decision, ...]]:
+        changed: dict[str, tuple[CheckState, tuple[Decision, ...]]] = {}
+        for key in keys:
+            if (rules := self._book.rules(key)) is not None:
+                before = self._book.state(key)
+                after, decided = story.step(before, given, rules)
+                if after is not before or decided:
+                    changed[key] = after, decided
+        if not changed:
+            return {}
+        with self._store.write() as tx:
+            revisions = {
+                key: self.record(tx, after, given, decided, actor=actor) for key, (after, decided) in changed.items()
+            }
+        for key, (after, _) in changed.items():
+            self._book.keep(after, revisions[key])
+        return {key: decided for key, (_, decided) in changed.items()}
 
     def record(self, tx: Tx, state: CheckState, given: Input, decided: tuple[Decision, ...], *, actor: str) -> int:
         """Write a state and its decisions within a transaction; the state's new revision."""

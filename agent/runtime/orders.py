@@ -10,7 +10,8 @@ from agent.runtime.reload import Outcome
 from agent.runtime.rota import Rota
 from agent.store import orders
 
-LOOK_EVERY_TURNS = 2  # how often the files are compared, in turns of this loop
+LOOK_SECONDS = 2.0  # how often the files are compared at most
+SHARE = 0.001  # of one core, at most, for comparing them: thousands of files are compared less often
 
 
 class Orders:
@@ -20,15 +21,35 @@ class Orders:
         self._agent = agent
         self._rota = rota
         self._soon = False
-        self._turns = 0
+        self._look_ns = 0
         self._asked_ns = agent.clock.boottime()
 
     def reload_soon(self) -> None:
         """A signal asked for it."""
         self._soon = True
 
-    async def turn(self) -> None:
-        """Do what was ordered since the last time."""
+    def are_files_news(self) -> bool:
+        """Whether a signal asked for a reload, or a file has other content."""
+        now_ns = self._agent.clock.boottime()
+        every_ns = int(self._agent.book.policies.config.inventory_every_seconds * NANOSECONDS)
+        if now_ns - self._asked_ns > every_ns:
+            self._asked_ns = now_ns
+            self._soon = self._soon or self._agent.reloader.asks_a_program()
+        if now_ns >= self._look_ns:
+            self._soon = self._soon or self._agent.reloader.has_changed()
+            took_ns = self._agent.clock.boottime() - now_ns
+            self._look_ns = now_ns + max(int(LOOK_SECONDS * NANOSECONDS), int(took_ns / SHARE))
+        return self._soon
+
+    async def turn(self, *, is_news: bool = True) -> None:
+        """Do what was ordered since the last time; `is_news`: somebody has written to the store."""
+        if is_news:
+            await self._take()
+        if self._soon or self.are_files_news():
+            self._soon = False
+            await self._reload(consent=False, actor="agent")
+
+    async def _take(self) -> None:
         with self._agent.store.read() as reader:
             waiting = orders.waiting(reader)
         for order in waiting:
@@ -37,17 +58,6 @@ class Orders:
                 await self._settle(order.id, outcome.document())
             else:
                 await self._settle(order.id, {"error": f"this daemon does not know {order.verb}"})
-
-    async def look_at_files(self) -> None:
-        """Reload when a signal asked for it or a file has other content."""
-        self._turns += 1
-        every_ns = int(self._agent.book.policies.config.inventory_every_seconds * NANOSECONDS)
-        if self._agent.clock.boottime() - self._asked_ns > every_ns:
-            self._asked_ns = self._agent.clock.boottime()
-            self._soon = self._soon or self._agent.reloader.asks_a_program()
-        if self._soon or (self._turns % LOOK_EVERY_TURNS == 0 and self._agent.reloader.has_changed()):
-            self._soon = False
-            await self._reload(consent=False, actor="agent")
 
     def _waits(self, key: str) -> bool:
         climb = self._agent.book.state(key).climb
@@ -64,8 +74,11 @@ class Orders:
         before = dict(self._agent.book.policies.checks)
         outcome = await self._agent.workers.write(self._agent.reloader.reload, consent=consent, actor=actor)
         if outcome.applied:
-            for key, check in self._agent.book.policies.checks.items():
-                if key in before and (before[key].rules != check.rules or self._waits(key)):
-                    await self._agent.pipeline.follow(key, Reload(at_us=self._agent.clock.now()))
+            stirred = [
+                key
+                for key, check in self._agent.book.policies.checks.items()
+                if key in before and (before[key].rules != check.rules or self._waits(key))
+            ]
+            await self._agent.pipeline.follow_all(stirred, Reload(at_us=self._agent.clock.now()))
             self._rota.adopt()
         return outcome

@@ -8,12 +8,13 @@ from agent.model.decision import Decision, Input, Parents, Proof, Tick, Verb, Wi
 from agent.model.host import Host
 from agent.model.look import Result, Verdict
 from agent.model.state import Phase
-from agent.practices import calendar, story
+from agent.practices import story
 from agent.runtime.book import Book
 from agent.runtime.desk import AGENT, Desk
 from agent.runtime.foresight import Foresight
 from agent.runtime.recorder import Recorder
 from agent.runtime.remedies import Remedies
+from agent.runtime.windows import Windows
 from agent.runtime.workers import Workers
 
 
@@ -29,13 +30,14 @@ class Pipeline:
         self._recorder = recorder
         self._remedies = remedies
         self._workers = workers
+        self._windows = Windows(book)
         self._turn = asyncio.Lock()
         self._unanswered: set[str] = set()
         self._seen: set[str] = set()  # since this process began
 
     async def watch(self, host: Host | None, checks: Sequence[Check]) -> list[Result]:
         """Look at all that is due on one host, and follow every result through."""
-        results = await self._looker.look(host, [check for check in checks if not self._is_out_of_reach(check)])
+        results = await self._looker.look(host, self._within_reach(host, checks))
         if host is not None and self._casts_doubt_on(host, results):
             results = [*await self._looker.look(host, [self._book.policies.checks[reach_key(host.name)]]), *results]
         for result in sorted(results, key=lambda result: self._book.rank(result.key)):  # parents before children
@@ -77,6 +79,13 @@ class Pipeline:
             for child in self._book.children(key):
                 await self._weigh_parents(child)
 
+    async def follow_all(self, keys: Iterable[str], given: Input, *, actor: str = AGENT) -> None:
+        """The same for many checks at once: what happened to the agent itself, or to its policies."""
+        async with self._turn:
+            decided = await self._workers.write(self._desk.follow_all, tuple(keys), given, actor=actor)
+        for key, decisions in decided.items():
+            await self._respond(key, decisions)
+
     async def _respond(self, key: str, decided: tuple[Decision, ...]) -> None:
         for one in decided:
             if one.verb is Verb.TRY_REMEDY:
@@ -108,30 +117,33 @@ class Pipeline:
         if failing != self._book.state(key).parents:
             await self.follow(key, Parents(at_us=self._recorder.now(), failing=failing))
 
+    def is_restless(self, now_us: int) -> bool:
+        """Whether `take_time` has anything to do."""
+        return not self._seen.isdisjoint(self._book.restless()) or self._windows.have_turned(now_us)
+
     async def take_time(self, now_us: int) -> None:
         """Time passed: windows open and close, verifications run out, what was refused is asked again.
 
         For what was seen since this process began: after a pause time decides nothing before a fresh look.
         """
-        policies = self._book.policies
         for key in self._seen.intersection(self._book.restless()):
             await self.follow(key, Tick(at_us=now_us))
-        for check in policies.checks.values() if policies.windows else ():
-            if check.key in self._seen:
-                await self._weigh_windows(check, now_us)
+        if self._windows.have_turned(now_us):
+            for check in self._book.policies.checks.values():
+                if check.key in self._seen:
+                    await self._weigh_windows(check, now_us)
+            self._windows.turn(now_us)
 
     async def _weigh_windows(self, check: Check, now_us: int, *, only_begun: bool = False) -> None:
-        silenced = calendar.silence(self._book.policies.windows, check.service, check.host, now_us)
+        silenced = self._windows.silence(check, now_us)
         if silenced != self._book.state(check.key).silenced and (silenced or not only_begun):
             await self.follow(check.key, WindowEdge(at_us=now_us, silenced=silenced))
 
-    def _is_out_of_reach(self, check: Check) -> bool:
+    def _within_reach(self, host: Host | None, checks: Sequence[Check]) -> Sequence[Check]:
         """A check that the agent makes itself is left out while its host cannot be reached: its last value stands."""
-        if check.host is None or check.kind == "reach":
-            return False
-        reach = reach_key(check.host)
-        host = self._book.policies.hosts.get(check.host)
-        return host is not None and host.is_remote and reach in check.rules.needs and self._book.state(reach).is_failing
+        if host is None or not host.is_remote or not self._book.state(reach := reach_key(host.name)).is_failing:
+            return checks
+        return [check for check in checks if check.kind == "reach" or reach not in check.rules.needs]
 
     def _casts_doubt_on(self, host: Host, results: Sequence[Result]) -> bool:
         """A failure seen from here is first a question about the host: is it there at all?"""

@@ -3,7 +3,7 @@
 Up to a batch may be lost in a crash; the inputs of decisions never go this way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from agent.clock import Clock
 from agent.model.look import Look, Result
@@ -65,6 +65,10 @@ class Recorder:
                 self._times.append(result.ended_us // samples.TENTH_US)
                 self._values.append(value)
 
+    def flush_if_needed(self) -> Awaitable[None] | None:
+        """The flush to be awaited; None while nothing waits."""
+        return None if self._shelf.is_clean() and not self._left.due() else self.flush()
+
     async def flush(self, *, last: bool = False) -> None:
         """Write what waits, in one transaction; as the `last` one of this process, all that may be of use to the next."""
         left = self._left.due(last=last)
@@ -85,7 +89,7 @@ class Recorder:
         left: tuple[Due, ...],
     ) -> dict[str, looks.Rows]:
         version, texts = self._store.data_version(), self._left.rows(left)
-        with self._store.write() as tx:
+        with self._store.write(is_news=False) as tx:
             joined = looks.write(tx, rows, merge=version != self._version)
             self._catalogue.learn(tx, [name for name, _, _ in unknown])
             for name, at_us, value in unknown:
@@ -102,7 +106,7 @@ class Recorder:
         await self._workers.write(self._pack)
 
     def _pack(self) -> None:
-        with self._store.write() as tx:
+        with self._store.write(is_news=False) as tx:
             samples.pack(tx, self._clock.now())
-        with self._store.write() as tx:
+        with self._store.write(is_news=False) as tx:
             samples.roll_up(tx, self._clock.now())

@@ -123,11 +123,16 @@ class Plays:
             variables=variables,
             secret=hidden,
             check=bool(args.get("check")),
+            hops=self._hops(args["hosts"]),
         )
         return Playbook.packet(
             play, run_dir=run_dir, playbooks=config.playbooks, inventory=config.inventory,
             known_hosts=config.state / "known_hosts", timeout_seconds=float(args["timeout_seconds"])
         )  # fmt: skip
+
+    def _hops(self, names: Iterable[str]) -> tuple[Host, ...]:
+        known = self.book.policies.hosts
+        return tuple(dict.fromkeys(hop for name in names if name in known for hop in known[name].jumps))
 
     def finish(self, _: Execution, run_dir: Path, ended: Ended) -> Finish:
         """What the play left behind."""

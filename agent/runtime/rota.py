@@ -49,7 +49,7 @@ class Rota:
             self._agent.scheduler.hurry(key, retrying=retrying)
         return given
 
-    async def turn(self) -> None:
+    def turn(self) -> None:
         """Send out what has come due."""
         for host, checks in batches(self._agent.scheduler.take()):
             self._send(host, checks)
@@ -90,7 +90,7 @@ class Rota:
         self.hurry(result.key for result in results)
         self.hurry(self._agent.book.wanted_proofs())
 
-    async def tell(self) -> None:
+    def tell(self) -> None:
         """Note how many looks there were since the last time, and how many were left out for they came too late."""
         looked, late = self.looked - self._told[0], self.late - self._told[1]
         self._told, waited = (self.looked, self.late), self._longest_ns / NANOSECONDS

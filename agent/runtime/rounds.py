@@ -42,9 +42,13 @@ class Rounds:
         """Something ended or changed: look again at what is due."""
         self._wake_ns = 0
 
+    def are_due(self) -> bool:
+        """Whether `start_due` has to look."""
+        return self._clock.boottime() >= self._wake_ns
+
     async def start_due(self) -> int:
         """Start every backup and drill that is due and whose repository is free; how many were started."""
-        if self._clock.boottime() < self._wake_ns:
+        if not self.are_due():
             return 0
         self._wake_ns = self._clock.boottime() + int(LOOK_SECONDS * NANOSECONDS)
         started = 0

@@ -42,13 +42,28 @@ class Workers:
         self._lookers.shutdown(wait=False, cancel_futures=True)
 
 
+def guarded(what: str, work: Callable[[], Value], *, otherwise: Callable[[Exception], Instead]) -> Value | Instead:
+    """Do at once what must not take others down; an error is logged and becomes what `otherwise` makes of it."""
+    try:
+        return work()
+    except WatchkeeperError as error:
+        return otherwise(_told(what, error))
+    except Exception as error:
+        logger.exception("%s broke", what)
+        return otherwise(error)
+
+
 async def guard(what: str, work: Awaitable[Value], *, otherwise: Callable[[Exception], Instead]) -> Value | Instead:
     """Await work that must not take others down; an error is logged and becomes what `otherwise` makes of it."""
     try:
         return await work
     except WatchkeeperError as error:
-        logger.warning("%s: %s%s", what, error, f" ({error.hint})" if error.hint else "")
-        return otherwise(error)
+        return otherwise(_told(what, error))
     except Exception as error:
         logger.exception("%s broke", what)
         return otherwise(error)
+
+
+def _told(what: str, error: WatchkeeperError) -> WatchkeeperError:
+    logger.warning("%s: %s%s", what, error, f" ({error.hint})" if error.hint else "")
+    return error

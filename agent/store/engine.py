@@ -109,10 +109,10 @@ class Store:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Tx]:
+    def write(self, *, is_news: bool = True) -> Iterator[Tx]:
         """A transaction, durable once the block has ended without an error; keep it short.
 
-        Transactions of this process wait for each other here, those of other processes in SQLite.
+        What is no news, such as what was merely seen, leaves `version` alone. Transactions of this process wait for each other here, those of other processes in SQLite.
         """
         if self._writing_thread == threading.get_ident():
             raise RuntimeError("a transaction inside a transaction: hand the open one down instead")
@@ -123,7 +123,7 @@ class Store:
                 with self._writer.begin():
                     yield Tx(self._writer, self._clock, self._failpoint)
                     self._failpoint("before-commit")
-                self._commits += 1
+                self._commits += is_news
                 self._failpoint("after-commit")
             except (DBAPIError, sqlite3.Error) as error:
                 if errorname(error).startswith(FATAL):
@@ -154,7 +154,7 @@ class Store:
         return self._seen_version
 
     def version(self) -> tuple[int, int]:
-        """A sign that changes with every commit, our own or another's: while it stands, nothing needs to be read."""
+        """A sign that changes with every commit that is news, or another's: while it stands, nothing needs to be read."""
         return self._commits, self.data_version()
 
     def _raw(self) -> sqlite3.Connection:
