@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 EVENTS, SCRATCH = "events.jsonl", "tmp"
+SSH_CONFIG = "config"
 BLANK = "********"
 SHORTEST_SECRET = 4  # characters; blanking shorter ones would make the output unreadable
 LONGEST_MESSAGE = 1_000
@@ -135,26 +136,52 @@ def settings(job: Mapping[str, Any], scratch: Path) -> dict[str, str]:
     }
 
 
-def connection(job: Mapping[str, Any], sockets: str) -> dict[str, object]:
+def connection(job: Mapping[str, Any], folder: str) -> dict[str, object]:
     """Variables that no inventory and no play can override: known hosts only, and sockets with short names.
 
     The first value of an ssh option counts: `ansible_ssh_common_args` of an inventory may add a jump host, but cannot
-    switch host keys off.
+    switch host keys off. To the ssh that it starts for a jump host (`-J`), ssh hands on nothing but its `-F`.
     """
-    known_hosts = str(job["known_hosts"]).replace("%", "%%")
     options = (
+        *_trusting(job),
+        "ControlMaster=auto",
+        "ControlPersist=60s",
+        f"ControlPath={folder}/%C",
+    )
+    arguments = shlex.join(["-F", f"{folder}/{SSH_CONFIG}", *(word for option in options for word in ("-o", option))])
+    return {"ansible_ssh_args": arguments, "ansible_host_key_checking": True, "ansible_ssh_host_key_checking": True}
+
+
+def _trusting(job: Mapping[str, Any]) -> tuple[str, ...]:
+    known_hosts = str(job["known_hosts"]).replace("%", "%%")
+    return (
         f'UserKnownHostsFile="{known_hosts}"',
         "GlobalKnownHostsFile=/dev/null",
         "StrictHostKeyChecking=yes",
         "UpdateHostKeys=no",
         "ServerAliveInterval=15",
         "ServerAliveCountMax=4",
-        "ControlMaster=auto",
-        "ControlPersist=60s",
-        f"ControlPath={sockets}/%C",
     )
-    arguments = shlex.join([word for option in options for word in ("-o", option)])
-    return {"ansible_ssh_args": arguments, "ansible_host_key_checking": True, "ansible_ssh_host_key_checking": True}
+
+
+def ssh_config(job: Mapping[str, Any]) -> str:
+    """What every ssh of the play reads first (ssh_config(5)): how jump hosts are reached; then what the user has."""
+    lines = ["Host *", *_trusting(job), "ControlMaster=no", "ControlPath=none"]
+    for name in dict.fromkeys(hop["name"] for hop in job["hops"]):
+        lines += [f"Host {name}", *_login([hop for hop in job["hops"] if hop["name"] == name])]
+    return "\n".join(
+        [*lines, "Host *", "ConnectTimeout=10", "Include ~/.ssh/config", "Include /etc/ssh/ssh_config", ""]
+    )
+
+
+def _login(same: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How ssh gets to a jump host; where it stands with several users or ports, these are in `-J` itself."""
+    lines = []
+    for option, name in (("HostName", "address"), ("Port", "port"), ("User", "user"), ("IdentityFile", "key_file")):
+        values = {hop[name] for hop in same}
+        if len(values) == 1 and (value := values.pop()) is not None:
+            lines.append(f'{option}="{str(value).replace("%", "%%") if name == "key_file" else value}"')
+    return lines
 
 
 def hand_over(content: bytes, path: Path) -> None:
@@ -184,6 +211,7 @@ def run(job: Mapping[str, Any], variables: bytes, keeper: Keeper) -> int | None:
     sockets = f"/proc/{os.getppid()}/cwd/{SCRATCH}/ssh"  # the shim's folder: a socket's name may have 107 bytes
     ours = scratch / "connection.yml"
     ours.write_bytes(as_yaml(connection(job, sockets)))
+    (scratch / "ssh" / SSH_CONFIG).write_text(ssh_config(job), encoding="utf-8")
     hand_over(variables, scratch / "variables")
     options = ["-e", f"@{scratch}/variables", "-e", f"@{ours}", *(("--check", "--diff") if job["check"] else ())]
     try:

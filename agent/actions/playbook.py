@@ -15,6 +15,7 @@ from agent.actions.play_tree import Tree, digest, exists, locate
 from agent.actions.play_variables import as_yaml, check_names, texts
 from agent.closed import is_hostname
 from agent.errors import InputError
+from agent.model.host import Host
 from agent.transports.child import Ended, Lost, Packet
 
 __all__ = ["Play", "PlayOutcome", "Playbook", "Tree", "check_names", "digest", "exists", "outcome", "packet"]
@@ -28,7 +29,7 @@ class Play:
     """One playbook on these hosts. `variables` are plain values, handed over as data under their own names.
 
     `secret` names those variables whose values nothing that is kept may hold: they are blanked in output and messages.
-    `check`: rehearse only.
+    `check`: rehearse only. `hops`: the jump hosts on the way to these hosts.
     """
 
     playbook: str
@@ -36,6 +37,7 @@ class Play:
     variables: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
     secret: tuple[str, ...] = ()
     check: bool = False
+    hops: tuple[Host, ...] = ()
 
 
 def packet(
@@ -50,6 +52,10 @@ def packet(
         "known_hosts": str(known_hosts.absolute()),
         "hosts": list(play.hosts),
         "check": play.check,
+        "hops": [
+            {"name": hop.name, "address": hop.address, "port": hop.port, "user": hop.user, "key_file": hop.key_file}
+            for hop in play.hops
+        ],
     }
     home = pwd.getpwuid(os.getuid()).pw_dir
     return Packet(

@@ -1,7 +1,7 @@
 """Remedies and manual playbook runs: through the gates to the executor, and back into the story when they end."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from agent.clock import Clock
 from agent.model.decision import ActionEnded, ActionRefused, ActionStarted, Decision, Verb
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.model.gate import Request, Trigger
+from agent.model.host import Host
 from agent.model.look import Verdict
 from agent.model.remedy import Remedy
 from agent.model.state import CheckState
