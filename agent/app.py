@@ -202,6 +202,7 @@ class Builder:
         from agent.runtime.rounds import Rounds
         from agent.runtime.saves import Saves
         from agent.runtime.scheduler import Scheduler
+        from agent.runtime.scripts import Scripts
         from agent.runtime.workers import Workers
         from agent.secrets import Secrets
         from agent.sinks import SinkContext
@@ -247,6 +248,7 @@ class Builder:
                 context=SinkContext(secrets=secrets, name=config.name, home=config.home),
             ),
             reloader=Reloader(
-                store=store, clock=clock, book=book, desk=desk, load=self.loader(), failpoint=self._failpoint
+                store=store, clock=clock, book=book, desk=desk, load=self.loader(),
+                scripts=Scripts(catalogue.probes), failpoint=self._failpoint,
             ),
         )  # fmt: skip

@@ -1,6 +1,7 @@
 """What probes share in reading a host's text: made plain, bounded, and searched by patterns that cannot explode."""
 
 import functools
+import json
 import re
 import shlex
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from agent.closed import Text
 from agent.model.look import NO_METRICS, Look, Measure, Unit, Verdict
 
 SUMMARY_CHARACTERS = 200  # one line of a terminal or a ticket's title
+JSON_VALUES = 50_000  # a mebibyte of small ones would be a hundred in memory
 EVIDENCE_CHARACTERS = 2_000  # enough for a stack trace, too little to fill a store
 # Colours, window titles and their like (ECMA-48), whole, so that no half of one stays behind as text.
 _SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?")
@@ -24,6 +26,8 @@ def plain(text: str, limit: int = EVIDENCE_CHARACTERS) -> str:
 
     Line ends and tabs stay; marks that reorder or hide text go: with them a line says what it does not.
     """
+    if len(text) <= limit and text.isprintable():  # as nearly all is: no control character is printable
+        return text.strip()
     kept = _SEQUENCES.sub("", text[: limit * 4]).replace("\r\n", "\n").replace("\r", "\n")
     if not kept.replace("\n", "").replace("\t", "").isprintable():
         kept = "".join(
@@ -79,6 +83,17 @@ def compiled(pattern: str) -> Any:
 def is_found(pattern: str, text: str) -> bool:
     """Whether the pattern occurs anywhere in the text."""
     return bool(compiled(pattern).search(text))
+
+
+def from_json(text: str | bytes) -> Any:
+    """What JSON says. ValueError when it is none, is nested too deeply, or has more values than anybody reads."""
+    data = text.encode() if isinstance(text, str) else text
+    if sum(map(data.count, (b",", b"[", b"{"))) > JSON_VALUES:
+        raise ValueError(f"more than {JSON_VALUES:,} values")
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def _compiles(pattern: str) -> str:

@@ -4,24 +4,25 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 
 class Verdict(enum.StrEnum):
     """What a probe, or the bounds over its metrics, say of the world."""
 
-    OK = "ok"
-    WARNING = "warning"
-    CRITICAL = "critical"
-    UNKNOWN = "unknown"  # the probe itself could not tell
+    weight: int  # order of badness among what was seen
 
-    @property
-    def weight(self) -> int:
-        """Order of badness among what was seen: ok 0, unknown 1, warning 2, critical 3."""
-        return _WEIGHTS[self]
+    OK = "ok", 0
+    WARNING = "warning", 2
+    CRITICAL = "critical", 3
+    UNKNOWN = "unknown", 1  # the probe itself could not tell
 
-
-_WEIGHTS = {Verdict.OK: 0, Verdict.UNKNOWN: 1, Verdict.WARNING: 2, Verdict.CRITICAL: 3}
+    def __new__(cls, word: str, weight: int = 0) -> Self:
+        """A word that knows its weight."""
+        made = str.__new__(cls, word)
+        made._value_ = word
+        made.weight = weight
+        return made
 
 
 class Unit(enum.StrEnum):

@@ -96,8 +96,11 @@ class CheckState:
     @property
     def raw(self) -> Verdict | None:
         """The worst last verdict of all instances; None before the first result."""
-        verdicts = [one.raw for one in self.instances.values() if one.raw is not None]
-        return max(verdicts, key=lambda verdict: verdict.weight) if verdicts else None
+        worst: Verdict | None = None
+        for one in self.instances.values():
+            if one.raw is not None and (worst is None or one.raw.weight > worst.weight):
+                worst = one.raw
+        return worst
 
     @property
     def hard(self) -> Verdict:
@@ -111,7 +114,10 @@ class CheckState:
     @property
     def is_failing(self) -> bool:
         """What its children see: critical now, soft or hard, or itself suppressed by a failing parent."""
-        return bool(self.parents) or self.hard is Verdict.CRITICAL or self.raw is Verdict.CRITICAL
+        if self.parents:
+            return True
+        critical = Verdict.CRITICAL
+        return any(one.raw is critical or one.hard is critical for one in self.instances.values())
 
 
 def as_document(state: CheckState) -> dict[str, Any]:

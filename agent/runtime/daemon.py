@@ -56,7 +56,8 @@ async def run(agent: Agent, setting: Setting) -> Summary:
 
 async def start(agent: Agent, rota: Rota) -> None:
     """Take up where the last process ended: what was soft is forgotten, what ran is adopted, what was asked is asked."""
-    await agent.workers.write(_note, agent, "started", "the agent was started")
+    scripts = agent.reloader.scripts()
+    await agent.workers.write(_note, agent, "started", "the agent was started", scripts=scripts)
     await agent.workers.write(agent.saves.watch_from_now)
     await agent.workers.look(agent.saves.sweep)
     await agent.pipeline.follow_all(tuple(agent.book.states()), Gap(at_us=agent.clock.now(), from_us=0))
@@ -66,13 +67,13 @@ async def start(agent: Agent, rota: Rota) -> None:
         agent.scheduler.now(key)
 
 
-def _note(agent: Agent, kind: str, why: str) -> None:
+def _note(agent: Agent, kind: str, why: str, **more: object) -> None:
     with agent.store.write() as tx:
         journal.append(
             tx,
             Entry(
                 actor="agent", kind=f"agent-{kind}", object_type="agent", object_id=agent.book.policies.config.name,
-                why=why, policy_generation=agent.book.generation, body={"digest": agent.book.policies.digest},
+                why=why, policy_generation=agent.book.generation, body={"digest": agent.book.policies.digest, **more},
             ),
         )  # fmt: skip
 

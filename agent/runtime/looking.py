@@ -2,7 +2,8 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -13,7 +14,8 @@ from agent.model.check import Check, RunFrom, reach_key
 from agent.model.host import Connection, Host
 from agent.model.look import Look, Result, Section, Unit, Verdict
 from agent.runtime.memories import Memories
-from agent.runtime.workers import Workers, guard
+from agent.runtime.scripts import Scripts
+from agent.runtime.workers import Workers, guard, guarded
 from agent.transports import local
 
 CONNECT_SECONDS = 20.0  # for the login that may come before the first script
@@ -24,13 +26,13 @@ _LINES: Mapping[Connection, tuple[Shape, str]] = MappingProxyType(
     {Connection.SSH: ("script", ":"), Connection.NETWORK_CLI: ("command", "")}
 )
 
-Scripts = Sequence[tuple[str, float]]
+Asked = Sequence[tuple[str, float]]
 
 
 class Pool(Protocol):
     """Kept connections to hosts."""
 
-    def run_batch(self, host: Host, scripts: Scripts, deadline: Deadline) -> list[Section]:
+    def run_batch(self, host: Host, scripts: Asked, deadline: Deadline) -> list[Section]:
         """All scripts in one round trip."""
 
 
@@ -50,6 +52,7 @@ class Looker:
         connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
         self._probes: Mapping[str, Any] = probes
+        self._scripts = Scripts(probes)
         self._pools = pools
         self._workers = workers
         self._clock = clock
@@ -60,11 +63,18 @@ class Looker:
 
     async def look(self, host: Host | None, checks: Sequence[Check]) -> list[Result]:
         """Everything that is due: what the agent sees itself, and what goes over the host's line, in one batch."""
-        lined = [check for check in checks if self._goes_over_line(host, check)]
-        alone = [self._alone(host, check) for check in checks if check not in lined and check.kind != "reach"]
-        reaching = bool(lined) or any(check.kind == "reach" for check in checks)
-        over_line = [self._over_line(host, lined)] if host is not None and reaching else []
-        parts = [*over_line, *alone]
+        lined: list[Check] = []
+        parts: list[Coroutine[Any, Any, list[Result]]] = []
+        is_reaching = False
+        for check in checks:
+            if check.kind == "reach":
+                is_reaching = True
+            elif self._goes_over_line(host, check):
+                lined.append(check)
+            else:
+                parts.append(self._alone(host, check))
+        if host is not None and (lined or is_reaching):
+            parts.append(self._over_line(host, lined))
         found = await asyncio.gather(*parts) if len(parts) > 1 else [await part for part in parts]
         return [result for results in found for result in results]
 
@@ -132,9 +142,7 @@ class Looker:
         seen = Look(verdict=Verdict.OK, summary=f"{host.name} answers")
         results = [self._reached(host, seen, begun_us, begun_ns)]
         for check, section in zip(checks, sections, strict=False):
-            found = await guard(
-                check.key, self._reading(host, check, section), otherwise=lambda error: _cannot_tell(error, 0.0)
-            )
+            found = await self._heard(host, check, section)
             results.append(self._result(check, found, begun_us, begun_ns))
         return results
 
@@ -145,17 +153,17 @@ class Looker:
         return command
 
     def _script(self, check: Check) -> str:
-        script: str = self._probes[check.kind].script(check.options, *self._recalled(check))
-        return script
+        return self._scripts.of(check, *self._recalled(check))
 
-    async def _reading(self, host: Host, check: Check, section: Section) -> Look:
+    async def _heard(self, host: Host, check: Check, section: Section) -> Look:
         read = self._probes[check.kind].read
         if host.connection is not Connection.NETWORK_CLI:
-            found: Look = read(section, check.options, *self._recalled(check))
-            return found
+            given = (section, check.options, *self._recalled(check))
+            return guarded(check.key, functools.partial(read, *given), otherwise=_cannot_tell)
         from agent.transports.device import platform  # the templates of devices are slow, and not ours
 
-        parsed: Look = await self._workers.look(read, section, check.options, platform(host))
+        parsing = self._workers.look(read, section, check.options, platform(host))
+        parsed: Look = await guard(check.key, parsing, otherwise=_cannot_tell)
         return parsed
 
     def _reached(self, host: Host, look: Look, begun_us: int, begun_ns: int) -> Result:
@@ -168,10 +176,12 @@ class Looker:
 
     def _stamped(self, key: str, look: Look, begun_us: int, begun_ns: int) -> Result:
         took = (self._clock.boottime() - begun_ns) / NANOSECONDS
-        if "time" not in look.metrics:
-            look = dataclasses.replace(look, metrics={**look.metrics, "time": round(took, 6)}, memory=None)
-        elif look.memory is not None:
-            look = dataclasses.replace(look, memory=None)
+        metrics = look.metrics if "time" in look.metrics else {**look.metrics, "time": round(took, 6)}
+        if metrics is not look.metrics or look.memory is not None:
+            look = Look(
+                verdict=look.verdict, summary=look.summary, metrics=metrics,
+                units=look.units, instances=look.instances, evidence=look.evidence,
+            )  # fmt: skip
         return Result(key=key, begun_us=begun_us, ended_us=begun_us + int(took * MICROSECONDS), look=look)
 
 
@@ -183,6 +193,6 @@ def _unreachable(error: TransportError) -> Look:
     )  # fmt: skip
 
 
-def _cannot_tell(error: Exception, limit: float) -> Look:
+def _cannot_tell(error: Exception, limit: float = 0.0) -> Look:
     words = str(error) or (f"nothing within {limit:g} s" if isinstance(error, TimeoutError) else type(error).__name__)
     return Look(verdict=Verdict.UNKNOWN, summary=f"the probe broke: {words}")

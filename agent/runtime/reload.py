@@ -18,6 +18,7 @@ from agent.policy import guard
 from agent.policy.load import Loaded
 from agent.runtime.book import Book
 from agent.runtime.desk import AGENT, Desk
+from agent.runtime.scripts import Scripts
 from agent.store import incidents, journal, looks, memories, policies, states
 from agent.store.engine import Store
 from agent.store.tx import Tx
@@ -55,14 +56,23 @@ class Outcome:
 class Reloader:
     """Brings policies into force, first and again."""
 
-    def __init__(
-        self, *, store: Store, clock: Clock, book: Book, desk: Desk, load: Load, failpoint: Callable[[str], None]
+    def __init__(  # noqa: PLR0913  it joins these
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        book: Book,
+        desk: Desk,
+        load: Load,
+        scripts: Scripts,
+        failpoint: Callable[[str], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._book = book
         self._desk = desk
         self._load = load
+        self._scripts = scripts
         self._failpoint = failpoint
         self._seen = ""
         self._stamp = ""
@@ -97,6 +107,10 @@ class Reloader:
         if question and not consent:
             return self._keep(loaded.problems, question)
         return self._swap(loaded.policies, loaded.problems, question="", actor=actor)
+
+    def scripts(self) -> dict[str, str]:
+        """What will be run on hosts by the policies in force, as one hash for each kind of check."""
+        return self._scripts.digests(self._book.policies.checks.values())
 
     def has_changed(self) -> bool:
         """Whether any file of the standing order has other content than when it was last loaded."""
@@ -157,8 +171,10 @@ class Reloader:
         return Entry(
             actor=actor, kind="policies-in-force", object_type="policies", object_id=str(generation),
             why=f"checks: {len(fresh.checks)}, remedies: {len(fresh.remedies)}, backups: {len(fresh.backups)}",
-            body={"digest": fresh.digest, "removed": gone, "files": {
-                name: hashlib.sha256(data).hexdigest() for name, data in fresh.sources.items()}},
+            body={
+                "digest": fresh.digest, "removed": gone, "scripts": self._scripts.digests(fresh.checks.values()),
+                "files": {name: hashlib.sha256(data).hexdigest() for name, data in fresh.sources.items()},
+            },
             policy_generation=generation,
         )  # fmt: skip
 
