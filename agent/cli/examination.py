@@ -2,22 +2,18 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.cli.wording import local, plural, span
 from agent.clock import MICROSECONDS, Deadline
-from agent.errors import SecretError, StoreError, ToolError, TransportError, WatchkeeperError
+from agent.errors import SecretError, StoreError, ToolError, WatchkeeperError
 
 if TYPE_CHECKING:
     from agent.cli.context import Parts
     from agent.clock import Clock
-    from agent.model.host import Host
     from agent.model.policy import PolicySet
 
-REACH_SECONDS = 15.0
-AT_ONCE = 16  # hosts asked at a time
 PROGRAM_SECONDS = 30.0
 SCARCE_BYTES = 1_000_000_000  # below this a night's backup may not find room
 
@@ -32,9 +28,10 @@ class Finding(NamedTuple):
 
 
 Findings = Iterator[Finding]
+Told = Callable[[int, int], None]  # how many of how many hosts have been asked
 
 
-def everything(parts: "Parts") -> Findings:
+def everything(parts: "Parts", told: Told = lambda _done, _of: None) -> Findings:
     """All examinations; those that need the policies are left out when these cannot be loaded."""
     clock = parts.clock()
     yield from tools(clock)
@@ -50,7 +47,8 @@ def everything(parts: "Parts") -> Findings:
     yield from _secrets(loaded.policies)
     yield from _playbooks(loaded.policies)
     yield from _store(loaded.policies.config.state, clock)
-    yield from _hosts(loaded.policies, clock)
+    yield from _looks(loaded.policies, clock)
+    yield from _hosts(loaded.policies, clock, told)
 
 
 def tools(clock: "Clock") -> Findings:
@@ -206,27 +204,38 @@ def _time(last_us: int, clock: "Clock") -> Findings:
         yield Finding("ok", "clock", f"{local(clock.now())}, after the journal's last line; boot {clock.boot_id[:8]}")
 
 
-def _hosts(policies: "PolicySet", clock: "Clock") -> Findings:
-    from agent.model.host import Connection
-    from agent.transports.ssh import SshPool
+def _looks(policies: "PolicySet", clock: "Clock") -> Findings:
+    from agent.cli import lateness
+    from agent.store import folder
+    from agent.store.engine import Store
 
-    far = [host for host in policies.hosts.values() if host.connection is Connection.SSH]
-    near = len(policies.hosts) - len(far)
+    if not (policies.config.state / folder.DATABASE_NAME).exists():
+        return
+    try:
+        store = Store.open(policies.config.state, clock, migrate=False)
+    except StoreError:
+        return  # told already
+    try:
+        with store.read() as reader:
+            found, slow = lateness.last_minute(reader, clock), lateness.slow_hosts(reader, policies, clock)
+    finally:
+        store.close()
+    if found is not None:
+        late = lateness.is_late(found)
+        yield Finding("warn" if late else "ok", "looks", *lateness.told(found, slow))
+
+
+def _hosts(policies: "PolicySet", clock: "Clock", told: Told) -> Findings:
+    from agent.cli import reaching
+    from agent.model.host import Connection
+
+    near = sum(host.connection is Connection.LOCAL for host in policies.hosts.values())
     if near:
         yield Finding("ok", "hosts", f"{plural(near, 'host')} on this machine")
-    if not far:
-        return
-    pool = SshPool(policies.config.state / "known_hosts", clock)
-    try:
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            yield from threads.map(lambda host: _reach(pool, host, clock), far)
-    finally:
-        pool.close()
-
-
-def _reach(pool: Any, host: "Host", clock: "Clock") -> Finding:
-    try:
-        pool.run_batch(host, [(":", REACH_SECONDS / 2)], Deadline.after(clock, REACH_SECONDS))
-    except TransportError as error:
-        return Finding("fail", "hosts", f"{host.name}: {error}", error.hint)
-    return Finding("ok", "hosts", f"{host.name} answers with its pinned key")
+    with reaching.Lines(policies, clock) as lines:
+        questions = lines.questions()
+        for answer in reaching.ask(questions, told):
+            yield Finding("ok" if answer.is_there else "fail", "hosts", answer.says, answer.mend)
+    silent = len(policies.hosts) - near - len({one.host for one in questions}.intersection(policies.hosts))
+    if silent:
+        yield Finding("ok", "hosts", f"{plural(silent, 'host')} that nothing logs in to")

@@ -48,7 +48,7 @@ async def _again(agent: "Agent") -> None:
 
 def glance(agent: "Agent") -> dict[str, Any]:
     """The whole picture as one document."""
-    from agent.cli import facts
+    from agent.cli import facts, lateness
     from agent.clock import rfc3339
     from agent.runtime import documents
     from agent.runtime.gates import KILL_SWITCH
@@ -59,6 +59,7 @@ def glance(agent: "Agent") -> dict[str, Any]:
         found = incidents.listing(reader, states=incidents.OPEN)
         running = executions.open_ones(reader)
         switch = switches.get(reader, KILL_SWITCH)
+        looks = lateness.last_minute(reader, agent.clock)
     daemon = owners.running(agent.book.policies.config.state, agent.clock)
     return {
         "agent": agent.book.policies.config.name,
@@ -66,6 +67,7 @@ def glance(agent: "Agent") -> dict[str, Any]:
         if daemon
         else None,
         "kill_switch": {"by": switch.by, "why": switch.why} if switch.is_on else None,
+        "looks": looks.document() if looks else None,
         "services": facts.services(agent, checks),
         "checks": checks,
         "backups": facts.backups(agent),
@@ -87,6 +89,8 @@ def tell(found: dict[str, Any], now_us: int) -> None:
         output.say(
             f"the kill switch is on, by {found['kill_switch']['by']}: {found['kill_switch']['why']}", style="critical"
         )
+    if found["looks"] and found["looks"]["late"]:
+        output.say(f"{found['looks']['says']}: see watchkeeper doctor", style="warning")
     output.say()
     output.table(
         ["service", "state", "checks"],
