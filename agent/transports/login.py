@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import paramiko
+from paramiko.pkey import PublicBlob
 from paramiko.ssh_exception import IncompatiblePeer
 
 from agent.clock import Deadline
@@ -22,6 +23,7 @@ FOREIGN = (paramiko.SSHException, EOFError, OSError)  # all that paramiko raises
 _CHANNEL = "agent.transports.protocol"
 _KEY_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
 _MOST_KEYS = 5  # sshd closes the connection after six attempts (MaxAuthTries)
+_CERTIFIED = "-cert-v01@openssh.com"
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 
 Way = Callable[[Host, Deadline], Line]
@@ -165,16 +167,26 @@ def _keys(host: Host, agent: paramiko.Agent, unusable: list[str]) -> Iterator[tu
     folder = Path.home() / ".ssh"
     if host.key_file:
         yield from _loaded(Path(host.key_file).expanduser(), unusable)
-    for key in agent.get_keys()[: _MOST_KEYS - 2]:
-        yield f"the agent's {key.get_name()}", key
+    yield from _held(agent)
     for file in (folder / name for name in _KEY_NAMES):
         if file.exists():
             yield from _loaded(file, unusable)
 
 
+def _held(agent: paramiko.Agent) -> list[tuple[str, paramiko.PKey]]:
+    """What the agent holds, certificates first."""
+    keys = sorted(agent.get_keys(), key=lambda key: _CERTIFIED not in key.get_name())
+    for key in keys:
+        if key.get_name().endswith(_CERTIFIED):  # of an RSA certificate, paramiko would show the bare key
+            key.public_blob = PublicBlob(key.get_name(), key.blob)  # type: ignore[assignment]  # the stubs know only None
+    return [(f"the agent's {key.get_name()}", key) for key in keys[: _MOST_KEYS - 2]]
+
+
 def _loaded(file: Path, unusable: list[str]) -> list[tuple[str, paramiko.PKey]]:
+    """A key file's key; before it with the certificate that lies beside it, as ssh offers them."""
+    beside = Path(f"{file}-cert.pub")
     try:
-        return [(str(file), paramiko.PKey.from_path(file))]
+        return [*_certified(file, beside, unusable), (str(file), _key(file))]
     except (paramiko.PasswordRequiredException, TypeError):  # cryptography says it with a TypeError
         unusable.append(f"{file} has a passphrase (load it into an ssh-agent)")
     except OSError as error:
@@ -182,6 +194,24 @@ def _loaded(file: Path, unusable: list[str]) -> list[tuple[str, paramiko.PKey]]:
     except (paramiko.SSHException, ValueError) as error:
         unusable.append(f"{file} is not a usable key: {error}")
     return []
+
+
+def _certified(file: Path, beside: Path, unusable: list[str]) -> list[tuple[str, paramiko.PKey]]:
+    if not beside.exists():
+        return []
+    key = _key(file)
+    try:
+        key.load_certificate(str(beside))
+    except (paramiko.SSHException, ValueError, OSError) as error:
+        unusable.append(f"{beside} is not a usable certificate: {error}")
+        return []
+    return [(str(beside), key)]
+
+
+def _key(file: Path) -> paramiko.PKey:
+    """The key in a file, without what lies beside it: a broken certificate must not spoil it."""
+    with file.open("rb") as opened:
+        return paramiko.PKey.from_path(f"/proc/self/fd/{opened.fileno()}")
 
 
 def socket_of(transport: paramiko.Transport) -> Line:
