@@ -8,7 +8,6 @@ redemption period, pending delete). Unknown when nobody tells a date, or the ser
 
 import asyncio
 import datetime as dt
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -16,7 +15,7 @@ from pydantic import Field, field_validator
 
 from agent.checks import Target, check
 from agent.checks.exchange import Answer, Request, fetch, parts
-from agent.checks.reading import one_line, told
+from agent.checks.reading import from_json, one_line, told
 from agent.clock import MICROSECONDS, Deadline
 from agent.closed import ClosedModel, Text, is_hostname
 from agent.errors import TransportError
@@ -122,8 +121,8 @@ def _best(urls: Sequence[str]) -> str:
 
 def _object(answer: Answer) -> Mapping[str, Any]:
     try:
-        found = json.loads(answer.body)
-    except (ValueError, RecursionError):
+        found = from_json(answer.body)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
 
 from agent.checks import Target, check
 from agent.checks.exchange import Answer, Request, fetch, parts
-from agent.checks.reading import Pattern, is_found, one_line, spell_bytes, spell_seconds, told
+from agent.checks.reading import Pattern, from_json, is_found, one_line, spell_bytes, spell_seconds, told
 from agent.clock import NANOSECONDS, Deadline
 from agent.closed import ClosedModel, FreeMap, Integer, Text
 from agent.errors import TransportError
@@ -162,9 +162,9 @@ def _problems(answer: Answer, expect: Expected, text: str) -> Iterator[str]:
 
 def _json_problems(expected: Mapping[str, Any], text: str) -> Iterator[str]:
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        yield "the body is not JSON"
+        found = from_json(text)
+    except ValueError as error:
+        yield f"the body is not JSON: {one_line(str(error), 60)}"
         return
     if not isinstance(found, dict):
         yield "the body is JSON, but not an object"

@@ -8,7 +8,6 @@ the server cannot be reached or refuses, and when the answer is no number, so wa
 
 import asyncio
 import base64
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -17,7 +16,7 @@ from pydantic import Field, field_validator, model_validator
 
 from agent.checks import Target, check
 from agent.checks.exchange import Answer, Request, fetch, parts
-from agent.checks.reading import one_line, told
+from agent.checks.reading import from_json, one_line, told
 from agent.checks.values import several, valued
 from agent.clock import Deadline
 from agent.closed import ClosedModel, SecretRef, Text
@@ -121,8 +120,8 @@ def _data(answer: Answer) -> tuple[str, Any]:
     if answer.is_cut:
         raise _RefusedError("the answer is larger than 1 MiB: let the query sum up")
     try:
-        found = json.loads(answer.body)
-    except (ValueError, RecursionError):
+        found = from_json(answer.body)
+    except ValueError:
         raise _RefusedError(f"the server says {status}, and no JSON: is this a Prometheus?") from None
     match found:
         case {"status": "success", "data": {"resultType": str(kind), "result": result}}:

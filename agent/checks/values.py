@@ -31,8 +31,8 @@ def several(values: Iterable[tuple[str, Any]], one: str, many: str) -> Look:
         if name in instances:
             return told(Verdict.UNKNOWN, f"two {many} are called {name}: let the query sum them up")
         instances[name] = valued(value, name)
-    if len(instances) > MOST:
-        return told(Verdict.UNKNOWN, f"more than {MOST:,} {many}: let the query sum them up")
+        if len(instances) > MOST:
+            return told(Verdict.UNKNOWN, f"more than {MOST:,} {many}: let the query sum them up")
     worst = max(instances.values(), key=lambda look: look.verdict.weight, default=None)
     if worst is None or worst.verdict is Verdict.OK:
         return told(Verdict.OK, f"{len(instances)} {one if len(instances) == 1 else many}", instances=instances)

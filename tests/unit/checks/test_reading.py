@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.checks.reading import apart, compiled, is_found, one_line, plain, spell_bytes, spell_seconds, split
+from agent.checks.reading import apart, compiled, from_json, is_found, one_line, plain, spell_bytes, spell_seconds, split
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,19 @@ def test_seconds_are_spelt(value: float, words: str) -> None:
 )
 def test_bytes_are_spelt(value: float, words: str) -> None:
     assert spell_bytes(value) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "Expecting"),
+        ("[" * 20_000, "nested too deeply"),
+        (f"[{'{},' * 340_000}0]", "more than 50,000 values"),
+        (f"[{'1,' * 50_000}1]".encode(), "more than 50,000 values"),
+    ],
+    ids=["torn", "deep", "many objects", "many numbers"],
+)
+def test_json_is_read_within_bounds(text: str | bytes, words: str) -> None:
+    assert from_json(b'{"a": [1, {"b": "c"}]}') == {"a": [1, {"b": "c"}]}
+    with pytest.raises(ValueError, match=words):
+        from_json(text)
