@@ -5,19 +5,17 @@ import contextlib
 import shutil
 import socket
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import dns.flags
 import dns.message
-import dns.rrset
 import pytest
 
 from agent.checks import Target
 from agent.checks.dns import Dns, DnsOptions
 from agent.clock import Deadline, SystemClock
 from agent.model.look import Look, Verdict
+from tests.fakes.dns_peer import Answers, cut, looped, lying, other_number, other_question, truth, volunteered
 from tests.lab.wait import until
 
 NOBODY = Target(host=None, address=None)
@@ -117,68 +115,6 @@ def test_each_server_is_an_instance_and_the_worst_speaks(server: int) -> None:
     }  # fmt: skip
     assert seen.verdict is Verdict.CRITICAL
     assert seen.summary.startswith("127.9.9.9: ")
-
-
-Answers = Callable[[dns.message.Message], list[bytes]]
-
-
-def truth(question: dns.message.Message, address: str = "192.0.2.7", name: str | None = None) -> dns.message.Message:
-    """The right answer, or a lie."""
-    answer = dns.message.make_response(question)
-    answer.answer.append(dns.rrset.from_text(name or question.question[0].name, 60, "IN", "A", address))
-    return answer
-
-
-def other_number(question: dns.message.Message) -> bytes:
-    lie = truth(question, "192.0.2.66")
-    lie.id = (question.id + 1) % 65536
-    return lie.to_wire()
-
-
-def other_question(question: dns.message.Message) -> bytes:
-    asked = dns.message.make_query("bank.example.org.", "A", id=question.id)
-    return truth(asked, "192.0.2.66").to_wire()
-
-
-def volunteered(question: dns.message.Message) -> bytes:
-    return truth(question, "192.0.2.66", "bank.example.org.").to_wire()
-
-
-def looped(question: dns.message.Message) -> bytes:
-    answer = dns.message.make_response(question)
-    name = question.question[0].name
-    answer.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", str(name)))
-    return answer.to_wire()
-
-
-def cut(question: dns.message.Message) -> bytes:
-    answer = dns.message.make_response(question)
-    answer.flags |= dns.flags.TC
-    return answer.to_wire()
-
-
-@contextlib.contextmanager
-def lying(answers: Answers, *, from_elsewhere: bool = False) -> Iterator[int]:
-    """A name server by UDP alone that answers each question so; gives its port."""
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
-    ):
-        server.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-
-        def serve() -> None:
-            while (received := server.recvfrom(4096))[0]:
-                for answer in answers(dns.message.from_wire(received[0])):
-                    (other if from_elsewhere else server).sendto(answer, received[1])
-
-        peer = threading.Thread(target=serve)
-        peer.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            other.sendto(b"", server.getsockname())
-            peer.join(10)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from agent.transports.snmp.ber import Cell
 from agent.transports.snmp.hub import Hub
 from agent.transports.snmp.session import Access, Column, Session
 from agent.transports.snmp.usm import Engine, User
+from tests.fakes.snmp_lies import answering_as, endless, reporting
 from tests.fakes.snmp_peer import Peer, number, peering, response
 from tests.lab.snmpd import PASSWORD, PRIVACY, Snmpd, running_snmpd
 
@@ -275,26 +276,13 @@ def test_a_table_that_grows_while_it_is_read_comes_to_an_end() -> None:
         table(public(peer), f"{TABLE}.2", seconds=PATIENCE)
 
 
-def endless(size: int) -> Callable[[bytes, bytes], list[bytes]]:
-    """Always fifty rows more, each of this size."""
-
-    def mangle(request: bytes, _answer: bytes) -> list[bytes]:
-        start = request.index(b"public") + 6
-        start, _ = ber.header(request, start, request[start])
-        asked_for, at = ber.signed(request, start)
-        at = ber.signed(request, ber.signed(request, at)[1])[1]
-        [(name, _, _)] = ber.varbinds(request, *ber.header(request, at, ber.SEQUENCE))
-        last = int(ber.oid_text(name).removeprefix(f"{TABLE}.2").removeprefix(".") or "0")
-        found = [(ber.oid(f"{TABLE}.2.{last + row}"), ber.OCTETS, bytes(size)) for row in range(1, 51)]
-        return [response(b"public", asked_for, found)]
-
-    return mangle
-
-
 def test_a_table_without_end_is_cut_off() -> None:
-    with peering({}, mangle=endless(2)) as peer, pytest.raises(OutputLimitError, match="has no end"):
+    with peering({}, mangle=endless(2, f"{TABLE}.2")) as peer, pytest.raises(OutputLimitError, match="has no end"):
         table(public(peer), f"{TABLE}.2", seconds=10, most_cells=2000)
-    with peering({}, mangle=endless(1100)) as peer, pytest.raises(OutputLimitError, match="more than 4,000,000 bytes"):
+    with (
+        peering({}, mangle=endless(1100, f"{TABLE}.2")) as peer,
+        pytest.raises(OutputLimitError, match="more than 4,000,000 bytes"),
+    ):
         table(public(peer), f"{TABLE}.2", seconds=10)
 
 
@@ -330,22 +318,6 @@ def test_a_flood_is_hung_up_on_and_the_others_are_served() -> None:
     assert served == [[number(7)]] * 2
 
 
-def reporting(engines: Iterator[bytes]) -> Callable[[bytes, bytes], list[bytes]]:
-    """Answers every v3 message with a report that names the next engine."""
-
-    def mangle(request: bytes, _answer: bytes) -> list[bytes]:
-        _, asked_for, _ = message.opened(request)
-        name = ber.oid("1.3.6.1.6.3.15.1.1.4.0")
-        listed = ber.tlv(ber.SEQUENCE, ber.tlv(ber.OID, name) + ber.tlv(ber.COUNTER32, b"\1"))
-        inner = ber.integer(asked_for) + ber.integer(0) * 2 + ber.tlv(ber.SEQUENCE, listed)
-        engine = next(engines)
-        scoped = message.octets(engine) + message.octets(b"") + ber.tlv(message.REPORT, inner)
-        parameters = usm._parameters(engine, 1, 1, b"", b"", b"")
-        return [usm._message(asked_for, 0, parameters, ber.tlv(ber.SEQUENCE, scoped))]
-
-    return mangle
-
-
 def test_an_agent_that_changes_its_engine_for_ever_is_given_up() -> None:
     engines = (b"\x80engine" + bytes([one]) for one in range(100))
     with peering({}, mangle=reporting(engines)) as peer:
@@ -356,22 +328,8 @@ def test_an_agent_that_changes_its_engine_for_ever_is_given_up() -> None:
 
 
 def test_an_answer_of_another_engine_or_without_signature_is_not_believed() -> None:
-    def lie(engine: bytes) -> Callable[[bytes, bytes], list[bytes]]:
-        honest = reporting(iter([b"\x80right"] * 99))
-
-        def mangle(request: bytes, answer: bytes) -> list[bytes]:
-            if b"\x80right" not in request:
-                return honest(request, answer)
-            _, asked_for, _ = message.opened(request)
-            pdu = response(b"", asked_for, [(ber.oid(NAME), *number(7))])
-            pdu = pdu[pdu.index(b"\xa2") :]
-            scoped = ber.tlv(ber.SEQUENCE, message.octets(engine) + message.octets(b"") + pdu)
-            return [usm._message(asked_for, 0, usm._parameters(engine, 1, 1, b"u", b"", b""), scoped)]
-
-        return mangle
-
     for engine, why in ((b"\x80wrong", "another engine"), (b"\x80right", "not signed")):
-        with peering({}, mangle=lie(engine)) as peer:
+        with peering({}, mangle=answering_as(engine)) as peer:
             access = Access(address=peer.address, port=peer.port, user=User(name="u", password=PASSWORD))
             with pytest.raises(TransportError, match=why):
                 asked(access, NAME, seconds=PATIENCE)
