@@ -29,8 +29,9 @@ class Scripts:
             self._kept.clear()
             self._texts.clear()
         script = self._rendered(check)
-        self._kept[check.key] = check.options, self._texts.setdefault(script, script)
-        return script
+        shared = self._texts.setdefault(script, script)
+        self._kept[check.key] = check.options, shared
+        return shared
 
     def digests(self, checks: Iterable[Check]) -> dict[str, str]:
         """For each kind of check that runs a script on its host, one hash (SHA-256, hexadecimal) over all of its scripts.

@@ -3,11 +3,11 @@
 The shell first reads `PRELUDE`, then one message per batch: one call of `wk` per script, answered in one piece. The
 answer is any text with records in it; a record starts with the batch's marker, which the scripts cannot see:
 
-    MARKER(   the shell lives and begins: the rest may take a while
     MARKER[   a section begins       MARKER=3;  its script ended with code 3
     MARKER!   its time ran out       MARKER]    the section is over
 """
 
+import functools
 import math
 import re
 import secrets
@@ -19,7 +19,7 @@ from agent.model.look import Section
 SECTION_LIMIT = 65_536  # bytes kept of one script's output: evidence, not a log
 NOISE_LIMIT = 65_536  # bytes of greeting, such as a motd, that we are ready to skip
 _BLOCK = 32_768  # what an SSH packet holds
-_RECORD = re.compile(rb"=(\d+);|[\[\]!(]")  # what follows a marker
+_RECORD = re.compile(rb"=(\d+);|[\[\]!]")  # what follows a marker
 TIMED_OUT = 124  # the exit code that timeout(1) made customary
 
 # timeout(1) is missing on small systems and would cost an exec per script, so the shell itself keeps the time: a
@@ -67,8 +67,14 @@ def new_marker() -> str:
 
 def message(scripts: Sequence[tuple[str, float]], marker: str) -> bytes:
     """What to send for one batch of (script, seconds)."""
-    calls = [f"wk {marker} {max(1, math.ceil(seconds))} {shlex.quote(script)}\n" for script, seconds in scripts]
-    return "".join([f"printf %s '{marker}('\n{{\n", *calls, "} 3>&1 | $wk_pack\n"]).encode(errors="surrogateescape")
+    calls = [f"wk {marker} {max(1, math.ceil(seconds))} {_quoted(script)}\n" for script, seconds in scripts]
+    return "".join(["{\n", *calls, "} 3>&1 | $wk_pack\n"]).encode(errors="surrogateescape")
+
+
+@functools.lru_cache(maxsize=4096)
+def _quoted(script: str) -> str:
+    """Many hosts are asked the same."""
+    return shlex.quote(script)
 
 
 def limit(count: int) -> int:

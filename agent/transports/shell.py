@@ -19,11 +19,12 @@ _TAIL = 200  # bytes of an unexpected answer that go into the message
 _NO_SHELL = "the account needs a login shell there; sh must be on its PATH"
 _FLOOD = "sent more than we are ready to hear"
 _START_UP = "does a start-up file of its shell print without end?"
+_PROMPT_SECONDS = 0.5  # a kept connection that had gone stale is refused at once, before anything could run there
 _RETRY = "it is asked again at the next look"
 
 
 class EndedError(TransportError):
-    """The connection was over before a word of the answer came: a kept one had gone stale, it is worth a new one."""
+    """The connection was over at once, without a word of an answer: a kept one had gone stale, it is worth a new one."""
 
 
 class Shell:
@@ -54,6 +55,7 @@ class Shell:
     def ask(self, scripts: Sequence[tuple[str, float]], deadline: Deadline) -> list[Section]:
         """Run the scripts in one round trip; one section each, in order. The caller cuts the connection in time."""
         marker, answer = framing.new_marker(), bytearray()
+        stale = Deadline.after(deadline.clock, _PROMPT_SECONDS)
         silence = sum(seconds for _, seconds in scripts) + _GRACE_SECONDS
         cause: BaseException | None = None
         try:
@@ -73,7 +75,9 @@ class Shell:
         if deadline.is_over():
             late = f"{self._where} did not finish in time ({len(answer)} bytes came)"
             raise OutputLimitError(late, hint="is it overloaded?") from cause
-        raise self._broken(cause or self.transport.get_exception(), said, silence, is_begun=bool(answer)) from cause
+        raise self._broken(
+            cause or self.transport.get_exception(), said, silence, is_stale=not answer and not stale.is_over()
+        ) from cause
 
     def hang_up(self) -> None:
         """End the shell and its connection."""
@@ -92,14 +96,14 @@ class Shell:
                 hint=_START_UP,
             )
 
-    def _broken(self, cause: BaseException | None, said: str, silence: float, *, is_begun: bool) -> TransportError:
+    def _broken(self, cause: BaseException | None, said: str, silence: float, *, is_stale: bool) -> TransportError:
         if login.socket_of(self.transport).is_flooded:
             return OutputLimitError(f"{self._where} {_FLOOD}", hint=_START_UP)
         if isinstance(cause, TimeoutError) and not cause.errno:  # paramiko's own, not the kernel's ETIMEDOUT
             return TransportError(f"{self._where} fell silent for {silence:g} s{said}", hint="is it overloaded?")
-        if is_begun:
-            return TransportError(f"{self._where} broke off in mid-answer: {_reason(cause)}{said}", hint=_RETRY)
-        return EndedError(f"{self._where} gave no answer: {_reason(cause)}", hint=_NO_SHELL)
+        if is_stale:
+            return EndedError(f"{self._where} gave no answer: {_reason(cause)}", hint=_NO_SHELL)
+        return TransportError(f"{self._where} broke off in mid-answer: {_reason(cause)}{said}", hint=_RETRY)
 
 
 def _reason(cause: BaseException | None) -> str:

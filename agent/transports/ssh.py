@@ -98,7 +98,7 @@ class SshPool:
         """Run the (script, seconds) pairs on the host, one after the other; one section each.
 
         One round trip over the kept connection, which is opened when there is none. A kept connection that proves
-        dead before a word of the answer came is replaced once. HostKeyError, OutputLimitError or TransportError, by
+        dead at once, before a word of an answer, is replaced once. HostKeyError, OutputLimitError or TransportError, by
         the deadline; the connection is closed then.
         """
         if not scripts:

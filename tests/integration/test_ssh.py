@@ -190,7 +190,7 @@ def test_a_connection_lost_in_mid_batch_is_an_error_and_the_next_batch_connects_
 ) -> None:
     host = trust(pins, sshd)
     with pytest.raises(TransportError, match="broke off in mid-answer"):
-        pool.run_batch(host, [("echo x; sleep 0.2; kill -9 $PPID", 5.0), ("sleep 2", 5.0)], soon())
+        pool.run_batch(host, [("echo x; sleep 0.7; kill -9 $PPID", 5.0), ("sleep 2", 5.0)], soon())
     assert pool.run_batch(host, [("echo again", 5.0)], soon())[0].text == "again\n"
     assert pool.counts().connections == 2
 

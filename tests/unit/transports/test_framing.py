@@ -47,10 +47,7 @@ def test_an_answer_is_complete_with_its_last_section_however_it_was_cut_into_pie
 
 def test_every_script_is_one_call_with_whole_seconds() -> None:
     sent = framing.message([("echo 'a b'", 0.2), ("x\ny", 2.5)], M)
-    assert (
-        sent
-        == f"printf %s '{M}('\n{{\nwk {M} 1 'echo '\"'\"'a b'\"'\"''\nwk {M} 3 'x\ny'\n}} 3>&1 | $wk_pack\n".encode()
-    )
+    assert sent == f"{{\nwk {M} 1 'echo '\"'\"'a b'\"'\"''\nwk {M} 3 'x\ny'\n}} 3>&1 | $wk_pack\n".encode()
 
 
 def test_markers_do_not_repeat() -> None:
