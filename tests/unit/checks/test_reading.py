@@ -2,7 +2,17 @@
 
 import pytest
 
-from agent.checks.reading import apart, compiled, from_json, is_found, one_line, plain, spell_bytes, spell_seconds, split
+from agent.checks.reading import (
+    apart,
+    compiled,
+    from_json,
+    is_found,
+    one_line,
+    plain,
+    spell_bytes,
+    spell_seconds,
+    split,
+)
 
 
 @pytest.mark.parametrize(
