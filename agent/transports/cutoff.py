@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import Protocol
 
-from agent.clock import Deadline
+from agent.clock import NANOSECONDS, Clock, Deadline
 
 _SLICE_SECONDS = 60.0  # a condition waits on a clock that stands still while the machine is suspended
 
@@ -29,23 +29,24 @@ class Cuttable(Protocol):
 class Cutoff:
     """Watches over sockets; its thread lives from the first use to `close`."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._watched: dict[object, tuple[Cuttable, Deadline]] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._wakes_ns = 0  # when the thread looks again by itself: who is due later need not wake it
 
     @contextlib.contextmanager
     def watching(self, connection: Cuttable, deadline: Deadline) -> Iterator[None]:
         """Shut the connection down if the block is not over by the deadline."""
         token = object()
         with self._changed:
-            is_next = all(deadline.at_ns < other.at_ns for _, other in self._watched.values())
             self._watched[token] = (connection, deadline)
             if self._closed:
                 cut(connection)
             self._ensure_thread()
-            if is_next:
+            if deadline.at_ns < self._wakes_ns:
                 self._changed.notify()
         try:
             yield
@@ -75,7 +76,9 @@ class Cutoff:
                 for token in over:
                     cut(self._watched.pop(token)[0], abruptly=True)
                 left = [deadline.remaining_seconds() for _, deadline in self._watched.values()]
-                self._changed.wait(min([*left, _SLICE_SECONDS]) if left else None)
+                seconds = min([*left, _SLICE_SECONDS])
+                self._wakes_ns = self._clock.boottime() + int(seconds * NANOSECONDS)
+                self._changed.wait(seconds)
 
 
 def cut(connection: Cuttable, *, abruptly: bool = False) -> None:

@@ -58,7 +58,7 @@ def scan_key(pins: Path, host: Host, deadline: Deadline) -> HostKey:
     from agent.transports.cutoff import Cutoff
     from agent.transports.jumps import Jumps
 
-    cutoff = Cutoff()
+    cutoff = Cutoff(deadline.clock)
     jumps = Jumps(pins, deadline.clock, cutoff)
     try:
         return login.host_key_of(host, deadline, cutoff, jumps.way)

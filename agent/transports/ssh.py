@@ -85,7 +85,7 @@ class SshPool:
         self._clock = clock
         self._open_session = open_session
         self._password = password
-        self._cutoff = Cutoff()
+        self._cutoff = Cutoff(clock)
         self._jumps = Jumps(known_hosts, clock, self._cutoff)
         self._pace = Pace(clock)
         self._stopping = threading.Event()

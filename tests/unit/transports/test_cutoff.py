@@ -22,7 +22,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @pytest.fixture
 def cutoff() -> Iterator[Cutoff]:
-    made = Cutoff()
+    made = Cutoff(CLOCK)
     yield made
     made.close()
 
@@ -56,7 +56,7 @@ def test_what_was_over_in_time_is_left_alone(cutoff: Cutoff, pair: tuple[socket.
 
 
 def test_closing_cuts_what_is_watched_and_all_that_comes_later(pair: tuple[socket.socket, socket.socket]) -> None:
-    cutoff = Cutoff()
+    cutoff = Cutoff(CLOCK)
     with cutoff.watching(pair[0], Deadline.after(CLOCK, 60.0)):
         cutoff.close()
         assert pair[0].recv(1) == b""
@@ -66,7 +66,7 @@ def test_closing_cuts_what_is_watched_and_all_that_comes_later(pair: tuple[socke
 
 def test_its_thread_ends_with_it(pair: tuple[socket.socket, socket.socket]) -> None:
     before = threading.active_count()
-    cutoff = Cutoff()
+    cutoff = Cutoff(CLOCK)
     with cutoff.watching(pair[0], Deadline.after(CLOCK, 60.0)):
         assert threading.active_count() == before + 1
     cutoff.close()
