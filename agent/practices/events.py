@@ -4,10 +4,14 @@ import dataclasses
 
 from agent.model.bounds import Bound, Bounds, Relation
 from agent.model.check import Rules, Threshold
-from agent.model.look import Look, Measure, Verdict
+from agent.model.look import Look, Measure, Unit, Verdict
 from agent.model.state import Instance
 
 _LETTERS = {Verdict.OK: "o", Verdict.WARNING: "w", Verdict.CRITICAL: "c"}
+_WORDS = {
+    Unit.SECONDS: "a time", Unit.BYTES: "a size", Unit.SHARE: "a share", Unit.PER_SECOND: "a rate",
+    Unit.BITS_PER_SECOND: "bits per second", Unit.NUMBER: "a bare number", Unit.TEXT: "a word",
+}  # fmt: skip
 MICROSECONDS = 1_000_000
 
 
@@ -23,6 +27,8 @@ def judge(look: Look, rules: Rules, before: Instance) -> tuple[Verdict, str]:
         return Verdict.WARNING, ""
     if rules.warn and (why := tripped(rules.warn, look, before)):
         return Verdict.WARNING, why
+    if look.units and (why := _incomparable((*rules.crit, *rules.warn), look)):
+        return Verdict.UNKNOWN, why
     return Verdict.OK, ""
 
 
@@ -33,9 +39,34 @@ def tripped(bounds: Bounds, look: Look, before: Instance) -> str:
         if value is None:
             continue
         for bound in alternatives:
-            if _trips(bound, name, value, look, before):
+            if _trips(bound, name, value, look, before) and not _clashes(bound, name, look):
                 return f"{name} is {_shown(value)}, {bound.text} trips"
     return ""
+
+
+def _incomparable(bounds: Bounds, look: Look) -> str:
+    """The first bound that speaks of another unit than the metric, in words; "" when none does."""
+    for name, alternatives in bounds:
+        for bound in alternatives:
+            if _clashes(bound, name, look):
+                return f"{name} is measured as {_WORDS[look.units[name]]}: {bound.text} does not fit it"
+    return ""
+
+
+def _clashes(bound: Bound, name: str, look: Look) -> bool:
+    """Whether the look itself names a unit (its probe knows none before) that the bound cannot be compared with.
+
+    A bare number means a metric's own unit, but not of a share: 20 may be 20 %, or 2000 %.
+    """
+    unit = look.units.get(name)
+    if unit is None or bound.relation is Relation.CHANGED:
+        return False
+    wanted = look.units.get(bound.other) if bound.other is not None else bound.unit
+    if wanted is None or wanted is unit:
+        return False
+    if Unit.TEXT in {wanted, unit} and bound.relation in {Relation.IS, Relation.NOT}:
+        return False  # a word is not a number, and that is all that was asked
+    return wanted is not Unit.NUMBER or unit in {Unit.SHARE, Unit.TEXT}
 
 
 def _trips(bound: Bound, name: str, value: Measure, look: Look, before: Instance) -> bool:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from agent import units
 from agent.model.bounds import Bound, Bounds, Relation
 from agent.model.check import Threshold
-from agent.model.look import Look, Measure, Verdict
+from agent.model.look import Look, Measure, Unit, Verdict
 from agent.model.state import Instance
 from agent.practices import events
 from tests.unit.practices.telling import LETTERS, MINUTE, SECOND, START, Story, letter, look, rules
@@ -241,6 +242,67 @@ def test_a_tripped_bound_is_told_in_words(value: float, shown: str) -> None:
 def test_a_word_is_told_as_it_is() -> None:
     its_rules = rules(warn=bounds(Relation.NOT, operand="up"))
     assert events.judge(look("o", metrics={"used": "down"}), its_rules, Instance())[1] == "used is down, not it trips"
+
+
+# units that only the look knows
+
+
+def measured(sign: str, *, metrics: dict[str, Measure], units: dict[str, Unit]) -> Look:
+    """A look of a probe that does not know before what it will measure."""
+    return Look(verdict=LETTERS[sign], summary="seen", metrics=metrics, units=units)
+
+
+@pytest.mark.parametrize(
+    ("unit", "text", "verdict"),
+    [
+        (Unit.SECONDS, "above 1s", "c"),
+        (Unit.SECONDS, "above 9s", "o"),
+        (Unit.SECONDS, "above 1", "c"),  # bare: in the metric's own unit
+        (Unit.SECONDS, "above 1B", "?"),
+        (Unit.BYTES, "below 1s", "?"),
+        (Unit.BYTES, "below 1KB", "c"),
+        (Unit.SHARE, "above 1%", "c"),
+        (Unit.SHARE, "above 1", "?"),  # 1 %, or 100 %?
+        (Unit.SHARE, "outside 0..1", "?"),
+        (Unit.NUMBER, "above 1", "c"),
+        (Unit.NUMBER, "above 1%", "?"),
+        (Unit.NUMBER, "inside 1s..3s", "?"),
+        (Unit.NUMBER, "is up", "o"),
+        (Unit.NUMBER, "not up", "c"),
+        (Unit.NUMBER, "changed", "o"),
+        (Unit.NUMBER, "is 5s", "?"),
+        (Unit.TEXT, "is 2", "o"),
+        (Unit.TEXT, "not 2", "c"),
+        (Unit.TEXT, "above 1", "?"),
+        (Unit.TEXT, "outside 1..3", "?"),
+        (Unit.PER_SECOND, "above 1/s", "c"),
+        (Unit.PER_SECOND, "above 1", "c"),
+        (Unit.PER_SECOND, "above 1bit/s", "?"),
+        (Unit.NUMBER, "above other", "?"),
+        (Unit.BYTES, "above other", "c"),
+        (Unit.NUMBER, "above absent", "o"),
+    ],
+)  # fmt: skip
+def test_a_bound_of_another_unit_is_not_compared_but_told(unit: Unit, text: str, verdict: str) -> None:
+    its_bounds = (("used", (units.bound(text, None, frozenset({"other", "absent"})),)),)
+    value: Measure = "up" if unit is Unit.TEXT else 2.0
+    seen = measured("o", metrics={"used": value, "other": 1.0}, units={"used": unit, "other": Unit.BYTES})
+    judged, why = events.judge(seen, rules(crit=its_bounds), Instance())
+    assert letter(judged) == verdict
+    assert ("does not fit it" in why) is (verdict == "?")
+    assert letter(events.judge(seen, rules(warn=its_bounds), Instance())[0]) == verdict.replace("c", "w")
+
+
+def test_what_does_not_fit_hides_nothing_that_is_bad() -> None:
+    odd, bad = bounds(Relation.ABOVE, operand=0.0), bounds(Relation.ABOVE, operand=1.0, unit=Unit.BYTES)
+    its_rules = rules(crit=odd, warn=bad)
+    seen = measured("o", metrics={"used": 2.0}, units={"used": Unit.BYTES})
+    assert letter(events.judge(seen, its_rules, Instance())[0]) == "c"
+    seen = measured("w", metrics={"used": 2.0}, units={"used": Unit.SHARE})
+    assert letter(events.judge(seen, its_rules, Instance())[0]) == "w", "the probe said so itself"
+    seen = measured("o", metrics={"used": 2.0}, units={"used": Unit.SHARE})
+    why = "used is measured as a share: above it does not fit it"
+    assert events.judge(seen, its_rules, Instance()) == (Verdict.UNKNOWN, why)
 
 
 # changed
