@@ -225,6 +225,27 @@ def _looks(policies: "PolicySet", clock: "Clock") -> Findings:
         yield Finding("warn" if late else "ok", "looks", *lateness.told(found, slow))
 
 
+def _descriptors(policies: "PolicySet", clock: "Clock") -> Finding:
+    from agent.runtime import descriptors
+    from agent.store import owners
+
+    daemon = owners.running(policies.config.state, clock)
+    limit = (descriptors.limit_of(daemon.pid) if daemon else None) or descriptors.most()
+    return of_descriptors(limit, sum(check.kind == "reach" for check in policies.checks.values()))
+
+
+def of_descriptors(limit: int, hosts: int) -> Finding:
+    """What a limit of open files means for so many hosts that are reached over a transport."""
+    from agent.runtime import descriptors
+
+    needed = descriptors.needed(hosts)
+    says = f"the daemon may have {limit:,} open; {plural(hosts, 'remote host')} may need {needed:,}"
+    if limit >= needed:
+        return Finding("ok", "files", says)
+    mend = f"systemctl edit watchkeeper: [Service] LimitNOFILE={max(65_536, 2 * needed)}; or ulimit -n"
+    return Finding("fail", "files", says, mend)
+
+
 def _hosts(policies: "PolicySet", clock: "Clock", told: Told) -> Findings:
     from agent.cli import reaching
     from agent.model.host import Connection

@@ -36,7 +36,7 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
         Column("host", lambda item: item["host"]),
         Column("state", lambda item: item["state"]),
         Column("reached by", lambda item: item["connection"]),
-        Column("address", lambda item: item["address"]),
+        Column("address", lambda item: " < ".join([item["address"], *reversed(item["via"])])),
         Column("key", lambda item: ", ".join(item["fingerprints"])),
         Column("groups", lambda item: ", ".join(item["groups"])),
     ]
@@ -59,6 +59,7 @@ def _host(host: "Host", known_hosts: "Path", reach: dict[str, Any] | None) -> di
         "address": host.address,
         "port": None if is_local else host.port,
         "user": host.user,
+        "via": [hop.name for hop in host.jumps],
         "groups": list(host.groups),
         "fingerprints": [] if is_local else [key.fingerprint for key in keys.pinned(known_hosts, host)],
     }

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from agent.model.decision import Gap
 from agent.model.journal import Entry
-from agent.runtime import once
+from agent.runtime import descriptors, once
 from agent.runtime.agent import Agent
 from agent.runtime.clockwork import Clockwork, Duty
 from agent.runtime.heartbeat import Heartbeat
@@ -35,6 +35,7 @@ class Setting:
 async def run(agent: Agent, setting: Setting) -> Summary:
     """Run until told to stop, or until the time is up; what was done in that time."""
     began_us = agent.clock.now()
+    descriptors.raise_limit()
     stop = asyncio.Event()
     rota = Rota(agent)
     orders = Orders(agent, rota)

@@ -1,8 +1,10 @@
 """Hosts on the command line: nothing is done on a host until a person has seen its key and pinned it."""
 
+from pathlib import Path
+
 from tests.acceptance.shell import Shell
 from tests.acceptance.world import World
-from tests.lab.sshd import Sshd
+from tests.lab.sshd import Sshd, running_sshd
 
 
 def test_a_host_is_out_of_bounds_until_its_key_is_pinned(world: World, sshd: Sshd) -> None:
@@ -24,3 +26,31 @@ def test_a_host_is_out_of_bounds_until_its_key_is_pinned(world: World, sshd: Ssh
     assert (host["state"], host["port"], len(host["fingerprints"])) == ("ok", sshd.port, 1)
     assert shell.reads("check", "why", "alive")["parents"] == [{"key": "agent/checks/reach@far", "failing": False}]
     shell.reads("doctor")
+
+
+def test_a_jump_host_is_trusted_on_the_way_to_the_host_behind_it(world: World, sshd: Sshd, tmp_path: Path) -> None:
+    """Its key is shown and pinned first, for it is logged in to; it need not be a host that any policy means."""
+    (tmp_path / "bastion").mkdir()
+    with running_sshd(tmp_path / "bastion") as bastion:
+        far, gate = (
+            {
+                "ansible_host": there.address, "ansible_port": there.port, "ansible_user": there.user,
+                "ansible_ssh_private_key_file": str(there.key_file),
+            }
+            for there in (sshd, bastion)
+        )  # fmt: skip
+        world.hosts({"far": far | {"ansible_ssh_common_args": "-J gate"}, "gate": gate})
+        world.policy("shop", hosts="far", checks={"alive": {"command": "true"}})
+        shell = Shell("--config", str(world.config), folder=world.folder)
+        (sick,) = [item for item in shell.reads("doctor", code=1)["items"] if item["state"] == "fail"]
+        assert "jump host gate" in sick["says"]
+        assert "watchkeeper host trust far" in sick["mend"]
+        told = shell.types("host", "trust", "far", "--yes")
+        assert told.count("SHA256:") == 2
+        assert told.index("pinned for jump host gate") < told.index("far (")
+        assert "pinned for far" in told
+        assert shell.types("host", "trust", "far").count("pinned already") == 2
+        shell.runs("run", "--once")
+        (host,) = [item for item in shell.reads("host", "list")["items"] if item["host"] == "far"]
+        assert (host["via"], len(host["fingerprints"])) == (["gate"], 1)
+        shell.reads("doctor")
