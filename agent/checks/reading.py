@@ -18,6 +18,8 @@ JSON_VALUES = 50_000  # a mebibyte of small ones would be a hundred in memory
 EVIDENCE_CHARACTERS = 2_000  # enough for a stack trace, too little to fill a store
 # Colours, window titles and their like (ECMA-48), whole, so that no half of one stays behind as text.
 _SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?")
+OUTPUT_BYTES = 60_000  # of a command: with the end of its stderr it fits what is kept of a script
+_WASTE_BYTES = 33_554_432
 _STDERR = "\x1e stderr \x1e"  # record separators: no plugin prints them by accident
 
 
@@ -39,6 +41,8 @@ def plain(text: str, limit: int = EVIDENCE_CHARACTERS) -> str:
 
 def one_line(text: str, limit: int = SUMMARY_CHARACTERS) -> str:
     """The text as one plain line, cut at the limit."""
+    if len(text) <= limit and text.isprintable():  # no sequence begins, no line ends without what cannot be printed
+        return text if "  " not in text and text[:1] != " " != text[-1:] else " ".join(text.split())
     line = " ".join(plain(text, limit * 4).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
@@ -120,11 +124,14 @@ Pattern = Annotated[Text, AfterValidator(_compiles)]  # RE2 syntax, found anywhe
 def apart(command: str) -> str:
     """POSIX sh that runs the operator's command so that `split` can tell its stdout from its stderr.
 
-    The exit code is the command's. Only the tail of stderr is kept, by `tail`, so that it cannot fill the host's memory.
+    The exit code is the command's. What it prints is kept up to `OUTPUT_BYTES`, so much more may go to waste; who prints
+    without end is ended by SIGPIPE. Of stderr the tail is kept, by `tail`, so that it cannot fill the host's memory.
     """
     return (
         "exec 3>&1\n"
-        f"said=$( {{ sh -c {shlex.quote(command)} 2>&1 >&3 3>&- </dev/null; printf '\\n%s' \"$?\"; }} | tail -c 4000 )\n"
+        f"said=$( {{ {{ sh -c {shlex.quote(command)} 2>&4 3>&- 4>&- </dev/null; printf '\\n%s' \"$?\" >&4; }} | "
+        f"{{ head -c {OUTPUT_BYTES} >&3 && head -c {_WASTE_BYTES} >/dev/null || cat >&3; }} 2>/dev/null 4>&-; }} 4>&1 "
+        "| tail -c 4000 )\n"
         "code=${said##*[!0-9]}\n"
         f'printf \'\\n%s\\n%s\\n\' {shlex.quote(_STDERR)} "${{said%"$code"}}"\n'
         'exit "${code:-3}"\n'

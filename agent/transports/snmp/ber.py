@@ -66,6 +66,13 @@ def numbers(content: bytes) -> tuple[int, ...]:
     return tuple(found)
 
 
+def follows(later: bytes, sooner: bytes) -> bool:
+    """Whether one name stands behind another in the order of names."""
+    if later.isascii() and sooner.isascii():  # numbers below 128 take one byte each, and bytes are compared as they are
+        return later > sooner
+    return numbers(later) > numbers(sooner)
+
+
 def oid_text(content: bytes) -> str:
     """An object identifier as people write it."""
     first, *rest = numbers(content) or (0,)

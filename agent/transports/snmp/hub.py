@@ -8,11 +8,13 @@ import dataclasses
 import ipaddress
 import os
 import socket
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from agent.clock import Deadline
 from agent.errors import AgentError, OutputLimitError, TransportError
+from agent.transports.beats import Beats
 from agent.transports.snmp import message
 from agent.transports.snmp.ber import MalformedError
 from agent.transports.snmp.usm import Engine, ReportError, User
@@ -24,6 +26,7 @@ _LARGEST = 65_536
 _MOST_LINES = 4_096  # devices; above it the one that was asked longest ago is closed
 _MOST_ASTRAY = 500  # datagrams that answer nothing, between two answers: late ones are a handful, more is a flood
 _AT_ONCE = 16  # datagrams read before others have their turn
+_STEP_SECONDS = 0.05  # by which a question may be sent again, or given up, too late
 _FIRST_AGAIN_SECONDS = 1.0  # then twice as long, each time: RFC 3414 answers within seconds or never
 
 
@@ -31,21 +34,42 @@ _FIRST_AGAIN_SECONDS = 1.0  # then twice as long, each time: RFC 3414 answers wi
 class _Asked(Generic[Answer]):
     """A question under way."""
 
+    line: "Line"
     request: bytes
     read: Read[Answer]
     future: asyncio.Future[Answer]
     deadline: Deadline
     pause: float
-    timer: asyncio.TimerHandle | None = None
+    beat: int = 0
     wrong: str = ""
+
+    def wake(self) -> None:
+        """No answer so far."""
+        self.line.again(self)
+
+
+def _unguessable() -> Iterator[int]:
+    """Numbers of four bytes for ever, a thousand by one call to the kernel."""
+    while True:
+        for (number,) in struct.iter_unpack("!I", os.urandom(4_096)):
+            yield number & 0x3FFFFFFF | 0x40000000
 
 
 class Line:
     """The socket to one agent, and what it takes for an engine (v3), per user."""
 
-    def __init__(self, where: str, connection: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        where: str,
+        connection: socket.socket,
+        loop: asyncio.AbstractEventLoop,
+        beats: Beats,
+        numbers: Iterator[int],
+    ) -> None:
         self.where = where
         self.loop = loop
+        self._beats = beats
+        self._numbers = numbers
         self.engines: dict[User, Engine] = {}
         self._socket = connection
         self._asked: dict[int, _Asked[Any]] = {}
@@ -55,30 +79,24 @@ class Line:
 
     def number(self) -> int:
         """A number that no question under way has, and that nobody can guess."""
-        while True:
-            number = int.from_bytes(os.urandom(4), "big") & 0x3FFFFFFF | 0x40000000
-            if number not in self._asked:
-                return number
+        return next(number for number in self._numbers if number not in self._asked)
 
     async def ask(self, number: int, request: bytes, read: Read[Answer], deadline: Deadline) -> Answer:
         """Send, again and again; what `read` makes of the answer. TransportError by the deadline."""
         if self.closed:
             raise TransportError(f"{self.where}: the line was closed", hint="nothing needs to be done")
-        left = deadline.remaining_seconds()
         asked: _Asked[Answer] = _Asked(
-            request=request, read=read, future=self.loop.create_future(), deadline=deadline,
-            pause=min(_FIRST_AGAIN_SECONDS, left / 3),
+            line=self, request=request, read=read, future=self.loop.create_future(), deadline=deadline,
+            pause=min(_FIRST_AGAIN_SECONDS, deadline.remaining_seconds() / 3),
         )  # fmt: skip
         self._asked[number] = asked
         try:
             self._send(asked)
-            asked.timer = self.loop.call_later(asked.pause, self._again, asked)
-            answer: Answer = await asked.future
-            return answer
+            asked.beat = self._beats.put(asked, asked.pause)
+            return await asked.future
         finally:
-            del self._asked[number]
-            if asked.timer is not None:
-                asked.timer.cancel()
+            self._asked.pop(number, None)
+            self._beats.take(asked, asked.beat)
 
     def close(self) -> None:
         """Close the socket; questions under way fail."""
@@ -102,7 +120,10 @@ class Line:
                 self._finish(asked, self._refusal(error))
             return
 
-    def _again(self, asked: _Asked[Any]) -> None:
+    def again(self, asked: _Asked[Any]) -> None:
+        """Send it once more, or give it up."""
+        if asked.future.done():
+            return
         left = asked.deadline.remaining_seconds()
         if left <= 0:
             why = f"what answers is no proper SNMP: {asked.wrong}" if asked.wrong else "no answer"
@@ -111,7 +132,7 @@ class Line:
             return
         asked.pause = min(asked.pause * 2, left)
         self._send(asked)
-        asked.timer = self.loop.call_later(max(0.001, asked.pause), self._again, asked)
+        asked.beat = self._beats.put(asked, asked.pause)
 
     def _hear(self) -> None:
         for _ in range(_AT_ONCE):
@@ -123,8 +144,8 @@ class Line:
                 self._fail(self._refusal(error))
                 return
             self._take(data)
-            if self.closed:
-                return
+            if not self._asked or self.closed:
+                return  # nobody waits for more; what has come all the same is read with the next answer
 
     def _take(self, data: bytes) -> None:
         try:
@@ -138,6 +159,7 @@ class Line:
             return
         try:
             asked.future.set_result(asked.read(data, version, at))
+            del self._asked[number]
             self._astray = 0
         except MalformedError as error:
             self._stray(str(error))
@@ -171,20 +193,33 @@ class Hub:
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, int], Line] = {}
+        self._beats: tuple[asyncio.AbstractEventLoop, Beats] | None = None
+        self._numbers = _unguessable()
+
+    def kept(self, address: str, port: int) -> Line | None:
+        """The line to an agent, when it is there."""
+        line = self._lines.get((address, port))
+        usable = line is not None and not line.closed and line.loop is asyncio.get_running_loop()
+        return line if usable else None
 
     async def line(self, address: str, port: int, deadline: Deadline) -> Line:
         """The line to an agent; a name is looked up when it is first asked."""
-        loop = asyncio.get_running_loop()
-        line = self._lines.get((address, port))
-        if line is not None and not line.closed and line.loop is loop:
+        if (line := self.kept(address, port)) is not None:
             return line
-        if line is not None:
-            line.close()
+        if (old := self._lines.get((address, port))) is not None:
+            old.close()
+        loop = asyncio.get_running_loop()
         family, place = await _place(loop, address, port, deadline)
-        line = self._lines[address, port] = Line(f"{address} port {port}", _opened(family, place), loop)
+        line = Line(f"{address} port {port}", _opened(family, place), loop, self._beats_of(loop), self._numbers)
+        self._lines[address, port] = line
         if len(self._lines) > _MOST_LINES:
             self._lines.pop(next(iter(self._lines))).close()
         return line
+
+    def _beats_of(self, loop: asyncio.AbstractEventLoop) -> Beats:
+        if self._beats is None or self._beats[0] is not loop:
+            self._beats = loop, Beats(loop, _STEP_SECONDS)
+        return self._beats[1]
 
     def drop(self, line: Line) -> None:
         """Close a line that led nowhere: the next look may find the name elsewhere."""

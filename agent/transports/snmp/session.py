@@ -84,25 +84,42 @@ class Session:
 
     def _take(self, answer: list[Varbind], prefix: bytes, column: Column, last: dict[int, bytes], number: int) -> None:
         """Move one column forward; out of `last` when it has come to its end."""
-        size, before = len(prefix), last[number]
-        name = before
-        for name, tag, content in answer:
-            if not name.startswith(prefix) or tag in ber.ABSENT:
-                del last[number]
-                break
-            if (index := name[size:]) in column:
-                raise self._error(f"its table comes back to {ber.oid_text(name)}: it would never end")
-            column[index] = (tag, content)
+        size, absent = len(prefix), ber.ABSENT
+        fresh = {
+            name[size:]: (tag, content)
+            for name, tag, content in answer
+            if name.startswith(prefix) and tag not in absent
+        }
+        if len(fresh) == len(answer) and column.keys().isdisjoint(fresh):
+            column.update(fresh)
+            self._go_on(last, number, answer[-1][0])
         else:
-            if ber.numbers(name) <= ber.numbers(before):
-                raise self._error(f"its table goes back to {ber.oid_text(name)}: it would never end")
-            last[number] = name
+            self._take_end(answer, prefix, column, last, number)
         self._cells += len(answer)
         if self._cells > self._most_cells:
             raise OutputLimitError(
                 f"{self._where}: its table has no end (more than {self._most_cells:,} values)",
                 hint="ask for fewer columns",
             )
+
+    def _take_end(
+        self, answer: list[Varbind], prefix: bytes, column: Column, last: dict[int, bytes], number: int
+    ) -> None:
+        """As `_take`, where the column ends within the answer, or says something twice."""
+        name = last[number]
+        for name, tag, content in answer:
+            if not name.startswith(prefix) or tag in ber.ABSENT:
+                del last[number]
+                return
+            if (index := name[len(prefix) :]) in column:
+                raise self._error(f"its table comes back to {ber.oid_text(name)}: it would never end")
+            column[index] = (tag, content)
+        self._go_on(last, number, name)
+
+    def _go_on(self, last: dict[int, bytes], number: int, name: bytes) -> None:
+        if not ber.follows(name, last[number]):
+            raise self._error(f"its table goes back to {ber.oid_text(name)}: it would never end")
+        last[number] = name
 
     def _late(self) -> str:
         return f"its table did not end in time ({self._cells:,} values came)"
@@ -117,26 +134,27 @@ class Session:
     async def _ask(self, asked: tuple[bytes, bytes]) -> list[Varbind]:
         if self._cells and self._deadline.is_over():
             raise self._error(self._late())
-        line = await self._hub.line(self._access.address, self._access.port, self._deadline)
+        access = self._access
+        line = self._hub.kept(access.address, access.port)
+        if line is None:
+            line = await self._hub.line(access.address, access.port, self._deadline)
         try:
-            if self._access.user is not None:
-                return await self._secured(line, asked, self._access.user)
-            return await self._plain(line, asked, (self._access.community or "").encode())
+            if access.user is not None:
+                return await self._secured(line, asked, access.user)
+            number = line.number()
+            request = message.v2c((access.community or "").encode(), asked, number)
+            return await line.ask(number, request, self._plain, self._deadline)
         except TransportError as error:
             self._hub.drop(line)
             if self._cells and self._deadline.is_over():
                 raise self._error(self._late()) from error
             raise
 
-    async def _plain(self, line: Line, asked: tuple[bytes, bytes], community: bytes) -> list[Varbind]:
-        def read(data: bytes, version: int, at: int) -> list[Varbind]:
-            if version != message.V2C:
-                raise MalformedError("it is of another version")
-            self._count(data)
-            return message.answered(data, at)
-
-        number = line.number()
-        return await line.ask(number, message.v2c(community, asked, number), read, self._deadline)
+    def _plain(self, data: bytes, version: int, at: int) -> list[Varbind]:
+        if version != message.V2C:
+            raise MalformedError("it is of another version")
+        self._count(data)
+        return message.answered(data, at)
 
     async def _secured(self, line: Line, asked: tuple[bytes, bytes], user: User) -> list[Varbind]:
         for _ in range(_REDISCOVERIES):

@@ -22,6 +22,13 @@ def test_a_name_survives_the_way_there_and_back(first: int, second: int, rest: l
     assert ber.oid(f".{text}") == ber.oid(text)
 
 
+@given(*[st.lists(st.integers(0, 300) | st.integers(0, 2**32 - 1), max_size=4)] * 2)
+def test_names_stand_in_the_order_of_their_numbers(one: list[int], other: list[int]) -> None:
+    names = [ber.oid(".".join(map(str, (1, 3, *rest)))) for rest in (one, other)]
+    assert ber.follows(*names) == (one > other)
+    assert not ber.follows(names[0], names[0])
+
+
 @pytest.mark.parametrize(
     "text", ["", "1", "1.3.x", "3.1", "1.40", "1..3", "01.3", "1.3.4294967296", "sysUpTime.0", "1.3 "]
 )
