@@ -24,6 +24,16 @@ def moved(location: str) -> Raw:
     return behave
 
 
+def answering(page: bytes) -> Raw:
+    """Gives a page, and hangs up."""
+
+    def behave(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(page)
+
+    return behave
+
+
 def length(body: bytes) -> bytes:
     """A page of its right length."""
     return PAGE[:-2] + b"Content-Length: %d\r\n\r\n" % len(body) + body

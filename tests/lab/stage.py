@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import itertools
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,6 +66,13 @@ class Found:
         results = self.looks[at]
         result = results.get(case.check.key) or results[reach_key(case.host.name)]
         return result.look
+
+    def judged(self, case: Case) -> Look:
+        """The same, when it is what must come of it."""
+        look = self.of(case)
+        assert re.fullmatch(case.verdict, look.verdict), (case, look)
+        assert re.search(case.words, look.summary), (case.words, look)
+        return look
 
 
 class Stage(contextlib.ExitStack):
