@@ -111,6 +111,8 @@ def _greet(transport: Transport, known: tuple[HostKey, ...]) -> None:
     pinned_types = [name for key in known for name in (_RSA if key.type == "ssh-rsa" else (key.type,))]
     first = [name for name in dict.fromkeys(pinned_types) if name in security.key_types]
     security.key_types = tuple(dict.fromkeys([*first, *security.key_types]))
+    # AES-GCM needs no separate MAC: a poll costs us a tenth less than by AES-CTR, which paramiko would propose first
+    security.ciphers = tuple(sorted(security.ciphers, key=lambda name: "-gcm@" not in name))
     transport.start_client()
 
 

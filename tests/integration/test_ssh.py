@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from agent.errors import HostKeyError, TransportError
 from agent.model.host import Connection, Host
 from agent.model.look import Section
 from agent.transports import framing, known_hosts
+from agent.transports.dial import dial
 from agent.transports.known_hosts import HostKey
 from agent.transports.login import Transport
 from agent.transports.ssh import Counts, SshPool
@@ -70,6 +72,35 @@ def test_many_scripts_take_one_round_trip_over_one_connection(sshd: Sshd, pins: 
         sections = pool.run_batch(host, [(f"echo {number}", 5.0) for number in range(10)], soon())
         assert [section.text for section in sections] == [f"{number}\n" for number in range(10)]
     assert pool.counts() == Counts(connections=1, round_trips=3)
+
+
+def test_a_connection_is_encrypted_by_aes_gcm_and_survives_that_its_keys_are_exchanged(
+    tmp_path: Path, pins: Path, pool: SshPool
+) -> None:
+    """A kept connection lives for weeks; the far side asks for new keys by bytes or time (RFC 4253, 9)."""
+    with running_sshd(tmp_path, "RekeyLimit 64K", "LogLevel DEBUG1") as running:
+        host = trust(pins, running)
+        for _ in range(6):
+            (section,) = pool.run_batch(host, [("head -c 50000 /dev/zero | tr '\\0' x", 5.0)], soon())
+            assert len(section.text) == 50_000
+        said = running.log.read_text(errors="replace")
+    assert "cipher: aes128-gcm@openssh.com" in said
+    assert said.count("SSH2_MSG_KEXINIT received") >= 3
+    assert pool.counts() == Counts(connections=1, round_trips=6)
+
+
+def test_a_peer_whose_machine_is_gone_is_noticed_by_the_kernel(sshd: Sshd) -> None:
+    with dial(sshd.address, sshd.port, soon()) as connection:
+        options = {
+            name: connection.getsockopt(level, option)
+            for name, level, option in (
+                ("keepalive", socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                ("idle", socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+                ("every", socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
+                ("unacknowledged", socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+            )
+        }
+    assert options == {"keepalive": 1, "idle": 10, "every": 2, "unacknowledged": 10_000}
 
 
 def test_no_scripts_need_no_connection(sshd: Sshd, pool: SshPool) -> None:

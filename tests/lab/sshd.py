@@ -37,7 +37,7 @@ def running_sshd(folder: Path, *options: str, host_key_type: str = "ed25519") ->
     address = f"127.{64 + os.getpid() % 64}.{os.getpid() // 64 % 250 + 1}.1"
     port = _free_port(address)
     config = folder / "sshd_config"
-    config.write_text("\n".join([*_config(host_key, key_file, address, port), *options, ""]))
+    config.write_text("\n".join([*options, *_config(host_key, key_file, address, port), ""]))  # the first value counts
     with log.open("wb") as output:
         child = subprocess.Popen(
             ["/usr/sbin/sshd", "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=output
