@@ -102,8 +102,8 @@ class Scheduler:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ticker = Ticker(clock)
-        self._due: dict[str, None] = {}
-        self._members: dict[tuple[float, float], dict[str, None]] = {}
+        self._due: dict[str, Check] = {}
+        self._members: dict[tuple[float, float], dict[str, Check]] = {}
         self._beats: dict[tuple[float, float], Beat] = {}
         self._places: dict[str, tuple[float, float]] = {}
         self._calendar: dict[str, int] = {}
@@ -126,8 +126,10 @@ class Scheduler:
                 self._retrying.discard(key)
                 self._leave(key)
                 self._place(check)
+            elif known is not check:
+                self._refer_to(check)
         for key in soon:
-            self._due[key] = None
+            self.now(key)
 
     def hurry(self, key: str, *, retrying: bool) -> None:
         """Let a check join the bucket of its retry interval, or return to its own."""
@@ -146,8 +148,8 @@ class Scheduler:
 
     def now(self, key: str) -> None:
         """Make a check due at once."""
-        if key in self._checks:
-            self._due[key] = None
+        if (check := self._checks.get(key)) is not None:
+            self._due[key] = check
 
     def take(self) -> list[Check]:
         """What has come due since the last time."""
@@ -155,11 +157,11 @@ class Scheduler:
         now_us, was_set = self._clock.now(), self._was_set()
         for key, at_us in list(self._calendar.items()):
             if at_us <= now_us:
-                self._due[key] = None
+                self._due[key] = self._checks[key]
             if at_us <= now_us or was_set:
                 self._plan(self._checks[key], now_us)
         taken, self._due = self._due, {}
-        return [check for check in map(self._checks.get, taken) if check is not None]
+        return list(taken.values())
 
     def size(self) -> int:
         """How many checks are kept."""
@@ -200,7 +202,7 @@ class Scheduler:
         if place not in self._beats:
             self._members[place] = {}
             self._beats[place] = self._ticker.bucket(seconds, phase_seconds, lambda: self._come(place))
-        self._members[place][key] = None
+        self._members[place][key] = self._checks[key]
 
     def _leave(self, key: str) -> None:
         self._calendar.pop(key, None)
@@ -211,6 +213,13 @@ class Scheduler:
         if not self._members[place]:
             self._ticker.cancel_job(self._beats.pop(place))
             del self._members[place]
+
+    def _refer_to(self, check: Check) -> None:
+        """It stands where it stood, but was edited otherwise."""
+        if (place := self._places.get(check.key)) is not None:
+            self._members[place][check.key] = check
+        if check.key in self._due:
+            self._due[check.key] = check
 
     def _come(self, place: tuple[float, float]) -> None:
         self._due.update(self._members.get(place, {}))
