@@ -17,15 +17,18 @@ from typing import Any
 
 from agent.clock import NANOSECONDS, Clock
 from agent.errors import AgentError
+from agent.transports.beats import Beats
 
 _ECHO, _REPLY = (8, 128), (0, 129)  # RFC 792, RFC 4443: v4, v6
-_HEAD = struct.Struct("!BBHHH")  # type, code, checksum, identifier, sequence number
-_BODY = struct.Struct("!8sQ")  # token, number
+_PACKET = struct.Struct("!BBHHH8sQ")  # type, code, checksum, identifier, sequence number; ours: token, number
+_BODY = struct.Struct("!8sQ")
+_BODY_AT = _PACKET.size - _BODY.size
 _WORDS = struct.Struct("!12H")
 _STAMP = struct.Struct("@qq")
 _SO_TIMESTAMPNS = 35  # socket(7), asm-generic/socket.h
 _ICMP_FILTER, _ICMP6_FILTER, _SOL_RAW = 1, 1, 255  # raw(7), linux/icmp.h, linux/icmpv6.h
 _ROOM = 4_194_304  # bytes of answers that wait for us: some five thousand
+_STEP_SECONDS = 0.01  # by which an echo may leave too late; all that are due then leave together
 _DRAIN_EVERY = 64  # echoes sent before we look for answers, so that a large sweep never overruns that room
 _NO_RIGHT = frozenset({errno.EPERM, errno.EACCES, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT})
 _UNREACHABLE = {
@@ -56,11 +59,14 @@ class Echoes:
         self._family = family
         self._token = secrets.token_bytes(8)
         self._identifier = secrets.randbelow(0x10000)
+        blank = _PACKET.pack(_ECHO[self._is_v6], 0, 0, self._identifier, 0, self._token, 0)
+        self._sum = sum(_WORDS.unpack(blank))  # of what is the same in all echoes
         self._numbers = itertools.count(secrets.randbits(32))
         self._under_way: dict[int, _Sent] = {}
         self._askers = 0
         self._socket: socket.socket | None = None
         self._is_raw = True
+        self.beats = Beats(loop, _STEP_SECONDS)
 
     def open(self, clock: Clock) -> None:
         """Somebody is going to ask; AgentError when this machine does not let us."""
@@ -98,14 +104,12 @@ class Echoes:
 
     def _packet(self, number: int) -> bytes:
         """The kernel sums up for IPv6 and for unprivileged sockets, and there fills in the identifier."""
-        kind, sequence = _ECHO[self._is_v6], number & 0xFFFF
-        body = _BODY.pack(self._token, number)
-        total = 0
+        sequence, total = number & 0xFFFF, 0
         if self._is_raw and not self._is_v6:
-            total = sum(_WORDS.unpack(_HEAD.pack(kind, 0, 0, self._identifier, sequence) + body))
+            total = self._sum + 2 * sequence + (number >> 16 & 0xFFFF) + (number >> 32 & 0xFFFF) + (number >> 48)
             total = (total >> 16) + (total & 0xFFFF)
             total = ~(total + (total >> 16)) & 0xFFFF  # RFC 1071
-        return _HEAD.pack(kind, 0, total, self._identifier, sequence) + body
+        return _PACKET.pack(_ECHO[self._is_v6], 0, total, self._identifier, sequence, self._token, number)
 
     def _hear(self) -> None:
         """Take everything that has arrived."""
@@ -118,9 +122,9 @@ class Echoes:
 
     def _take(self, packet: bytes, extra: list[tuple[int, int, bytes]], source: str) -> None:
         start = (packet[0] & 0x0F) * 4 if self._is_raw and not self._is_v6 and packet else 0  # raw(7): the IP header
-        if len(packet) != start + _HEAD.size + _BODY.size or packet[start] != _REPLY[self._is_v6]:
+        if len(packet) != start + _PACKET.size or packet[start] != _REPLY[self._is_v6]:
             return
-        token, number = _BODY.unpack_from(packet, start + _HEAD.size)
+        token, number = _BODY.unpack_from(packet, start + _BODY_AT)
         sent = self._under_way.get(number)
         if sent is None or token != self._token or source.partition("%")[0] != sent[2]:
             return

@@ -98,7 +98,10 @@ class Ping:
 
 
 class _Asking:
-    """The echoes of one look: sent one after the other by the loop's timer, counted as they come back."""
+    """The echoes of one look: sent one after the other at their beats, counted as they come back."""
+
+    __slots__ = ("_address", "_beat", "_begun", "_end", "_interval", "_loop", "_missing", "_numbers", "_over",
+                 "_problem", "_shared", "_trips")  # fmt: skip
 
     def __init__(self, shared: Echoes, address: Address, count: int) -> None:
         self._shared = shared
@@ -109,31 +112,42 @@ class _Asking:
         self._problem = ""
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
-        self._next: asyncio.TimerHandle | None = None
+        self._beat = 0
 
     async def ask(self, interval: float, deadline: Deadline) -> tuple[list[float | None], str]:
         """The round trip of each echo, None for a lost one; and why echoes could not be sent, if so."""
         patience = deadline.remaining_seconds()
+        self._interval = min(interval, patience * _FOR_ASKING / len(self._trips))
+        self._begun = self._loop.time()
+        self._end = self._begun + patience
         self._shared.open(deadline.clock)
-        end = self._loop.call_later(patience, self._end)
         try:
-            self._send(0, min(interval, patience * _FOR_ASKING / len(self._trips)))
+            self.wake()
             await self._over
         finally:
-            end.cancel()
-            if self._next is not None:
-                self._next.cancel()
-            self._shared.close(self._numbers)
+            self._shared.beats.take(self, self._beat)
+            self._shared.close(self._numbers if self._missing else [])
         return self._trips, self._problem
 
-    def _send(self, position: int, interval: float) -> None:
+    def wake(self) -> None:
+        """Send the next echo; after the last one's time, all is over."""
+        sent, wanted = len(self._numbers), len(self._trips)
+        if self._over.done():
+            return
+        if sent == wanted:
+            self._over.set_result(None)
+            return
+        self._send(sent)
+        if self._missing:
+            due = self._end if sent + 1 == wanted else min(self._end, self._begun + (sent + 1) * self._interval)
+            self._beat = self._shared.beats.put_at(self, due)
+
+    def _send(self, position: int) -> None:
         number, problem = self._shared.send(self._address.number, self._address.where, self._heard, position)
         self._numbers.append(number)
         if problem:
             self._problem = problem
             self._count_one()
-        if position + 1 < len(self._trips):
-            self._next = self._loop.call_later(interval, self._send, position + 1, interval)
 
     def _heard(self, position: int, seconds: float) -> None:
         self._trips[position] = seconds
@@ -141,11 +155,7 @@ class _Asking:
 
     def _count_one(self) -> None:
         self._missing -= 1
-        if self._missing == 0:
-            self._end()
-
-    def _end(self) -> None:
-        if not self._over.done():
+        if self._missing == 0 and not self._over.done():
             self._over.set_result(None)
 
 

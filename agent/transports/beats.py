@@ -21,7 +21,11 @@ class Beats:
 
     def put(self, sleeper: Sleeper, seconds: float) -> int:
         """Wake it that many seconds from now: the beat at which that will be."""
-        beat = int((self._loop.time() + seconds) / self._step_seconds) + 1
+        return self.put_at(sleeper, self._loop.time() + seconds)
+
+    def put_at(self, sleeper: Sleeper, at_seconds: float) -> int:
+        """As `put`, at a time of the loop's clock."""
+        beat = int(at_seconds / self._step_seconds) + 1
         due = self._waiting.get(beat)
         if due is None:
             timer = self._loop.call_at(beat * self._step_seconds, self._strike, beat)
