@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import itertools
+import math
 import re
 import socket
 import threading
@@ -31,6 +32,7 @@ from agent.transports.snmp.hub import Hub
 from agent.transports.ssh import SshPool
 from tests.fakes.snmp_peer import Mangle, peering
 from tests.fakes.snmp_peer import Peer as Device
+from tests.lab.host import LabHost
 from tests.lab.peer import Peer, Play, Raw, raw_peer, ssh_peer
 from tests.lab.sshd import Sshd
 
@@ -72,6 +74,7 @@ class Found:
         look = self.of(case)
         assert re.fullmatch(case.verdict, look.verdict), (case, look)
         assert re.search(case.words, look.summary), (case.words, look)
+        assert_clean(look)
         return look
 
 
@@ -84,6 +87,7 @@ class Stage(contextlib.ExitStack):
         self.cases: list[Case] = []
         self.healthy: list[Case] = []
         self.between: list[Callable[[], None]] = []  # what happens between two looks
+        self.during: Callable[[], None] = lambda: None  # and during the last one
         self._numbers = itertools.count()
         self._sshd = sshd
 
@@ -115,6 +119,13 @@ class Stage(contextlib.ExitStack):
         """The same, to be taken for an SSH server."""
         return self._host(self.enter_context(raw_peer(behave, key_file=str(self._sshd.key_file))))
 
+    def at(self, port: int) -> Host:
+        """What listens on a port of loopback, to be taken for an SSH server."""
+        key = HostKey(type="ssh-ed25519", base64=_ANOTHER_KEY)
+        host = Host(name=f"at{port}", address="127.0.0.1", port=port, user="any", connection=Connection.SSH)
+        known_hosts.pin(self.pins, host, key)
+        return host
+
     def shell(self, play: Play) -> Host:
         """An SSH server that plays the shell."""
         return self._host(self.enter_context(ssh_peer(play, key_file=str(self._sshd.key_file))))
@@ -126,12 +137,13 @@ class Stage(contextlib.ExitStack):
         variables = {"ansible_network_os": "cisco.ios.ios", "ansible_password": PASSWORD}
         return dataclasses.replace(host, connection=Connection.NETWORK_CLI, variables=variables)
 
-    def real(self, name: str) -> Host:
+    def real(self, name: str, there: Sshd | LabHost | None = None) -> Host:
         """A real OpenSSH server."""
-        kind, body = self._sshd.public_key.split()
+        there = there or self._sshd
+        kind, body = there.public_key.split()
         host = Host(
-            name=name, address=self._sshd.address, port=self._sshd.port, user=self._sshd.user,
-            key_file=str(self._sshd.key_file), connection=Connection.SSH,
+            name=name, address=there.address, port=there.port, user=there.user, key_file=str(there.key_file),
+            connection=Connection.SSH,
         )  # fmt: skip
         known_hosts.pin(self.pins, host, HostKey(type=kind, base64=body))
         return host
@@ -168,8 +180,12 @@ class Stage(contextlib.ExitStack):
         for happens in (lambda: None, *self.between):
             happens()
             everybody = [looker.look(host, given) for host, given in self._by_host()]
+            is_last = len(found.looks) == len(self.between)
+            happening = asyncio.create_task(asyncio.to_thread(self.during)) if is_last else None
             results = await asyncio.gather(*everybody)
             found.looks.append({result.key: result for some in results for result in some})
+            if happening is not None:
+                await happening
         beating.cancel()
 
     def _by_host(self) -> Iterator[tuple[Host, Sequence[Check]]]:
@@ -199,6 +215,16 @@ def _honest(_request: bytes, answer: bytes) -> list[bytes]:
 def public(device: Device) -> dict[str, Any]:
     """What opens a device that everybody may ask."""
     return {"host": device.address, "port": str(device.port), "community": "public"}
+
+
+def assert_clean(look: Look) -> None:
+    """Nothing in it that a terminal obeys or that cannot be seen, and no number that is none."""
+    values = [*look.metrics, *(value for value in look.metrics.values() if isinstance(value, str)), *look.instances]
+    for text in (look.summary, *values, *re.split(r"[\n\t]", look.evidence)):
+        assert text.isprintable(), repr(text)
+    assert all(math.isfinite(value) for value in look.metrics.values() if not isinstance(value, str)), look
+    for one in look.instances.values():
+        assert_clean(one)
 
 
 async def _beat(found: Found) -> None:
