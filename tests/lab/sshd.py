@@ -6,7 +6,7 @@ import getpass
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.lab.network import command
@@ -27,8 +27,13 @@ class Sshd:
 
 
 @contextlib.contextmanager
-def running_sshd(folder: Path, *options: str, host_key_type: str = "ed25519") -> Iterator[Sshd]:
-    """An sshd with a fresh host key and extra lines of sshd_config for as long as the block lasts."""
+def running_sshd(
+    folder: Path, *options: str, host_key_type: str = "ed25519", before: Sequence[str] = ()
+) -> Iterator[Sshd]:
+    """An sshd with a fresh host key and extra lines of sshd_config for as long as the block lasts.
+
+    `before` is a command that becomes the sshd that it is told to run.
+    """
     host_key, key_file, log = folder / "host_key", folder / "id_user", folder / "sshd.log"
     for file, kind in ((host_key, host_key_type), (key_file, "ed25519")):
         command("ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(file))
@@ -40,7 +45,7 @@ def running_sshd(folder: Path, *options: str, host_key_type: str = "ed25519") ->
     config.write_text("\n".join([*options, *_config(host_key, key_file, address, port), ""]))  # the first value counts
     with log.open("wb") as output:
         child = subprocess.Popen(
-            ["/usr/sbin/sshd", "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=output
+            [*before, "/usr/sbin/sshd", "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=output
         )
     try:
         until(lambda: _greets(address, port), 10, f"sshd answers: {log.read_text(errors='replace')}")
