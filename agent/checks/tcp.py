@@ -10,7 +10,7 @@ from typing import ClassVar
 from pydantic import Field, field_validator
 
 from agent.checks import Target, check
-from agent.checks.reaching import is_name, opened
+from agent.checks.reaching import greeted, is_name, opened
 from agent.checks.reading import Pattern, is_found, one_line, spell_seconds, told
 from agent.clock import NANOSECONDS, Deadline
 from agent.closed import ClosedModel, Port, Text
@@ -67,6 +67,9 @@ class Tcp:
 
 async def _talk(host: str, options: TcpOptions) -> tuple[str, str]:
     """(What is wrong, if anything, what was heard)."""
+    if options.send is None and options.expect is None:
+        await greeted(host, options.port)
+        return "", ""
     async with opened(host, options.port) as (reader, writer):
         if options.send is not None:
             writer.write(options.send.encode())
