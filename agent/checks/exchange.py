@@ -1,6 +1,7 @@
 """One HTTP/1.1 request and its answer, by h11 on asyncio streams (RFC 9110, 9112); redirects followed with care."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
@@ -41,6 +42,7 @@ class Answer:
     is_cut: bool
 
 
+@functools.lru_cache(maxsize=10_000)  # the same few are asked again and again
 def parts(url: str) -> SplitResult:
     """The parts of an absolute http or https URL with a host; ValueError says what is wrong."""
     split = urlsplit(url)
@@ -116,6 +118,17 @@ async def _exchange(streams: Streams, request: Request, url: SplitResult) -> Ans
 
 
 def _head(request: Request, url: SplitResult) -> "h11.Request":
+    if request.headers:
+        return _made(request.method, url, len(request.body), request.headers)  # a token may be among them: not kept
+    return _plain(request.method, url, len(request.body))
+
+
+@functools.lru_cache(maxsize=1_000)  # making it is a tenth of what an exchange in clear costs; some 3 kB each
+def _plain(method: str, url: SplitResult, size: int) -> "h11.Request":
+    return _made(method, url, size, {})
+
+
+def _made(method: str, url: SplitResult, size: int, given: Mapping[str, str]) -> "h11.Request":
     import h11
 
     headers = {
@@ -123,15 +136,13 @@ def _head(request: Request, url: SplitResult) -> "h11.Request":
         "User-Agent": "watchkeeper",
         "Accept": "*/*",
         "Accept-Encoding": "identity",  # a small answer that is compressed is a large one in memory
-        **({"Content-Length": str(len(request.body))} if request.body else {}),
+        **({"Content-Length": str(size)} if size else {}),
     }
-    given = {name.lower() for name in request.headers}
-    kept = [(name, value) for name, value in headers.items() if name.lower() not in given]
+    names = {name.lower() for name in given}
+    kept = [(name, value) for name, value in headers.items() if name.lower() not in names]
     target = quote(url.path or "/", safe=_IN_URL) + (f"?{quote(url.query, safe=_IN_URL)}" if url.query else "")
-    both = [*kept, *request.headers.items(), ("Connection", "close")]
-    return h11.Request(
-        method=request.method, target=target, headers=[(name.encode(), value.encode()) for name, value in both]
-    )
+    both = [*kept, *given.items(), ("Connection", "close")]
+    return h11.Request(method=method, target=target, headers=[(name.encode(), value.encode()) for name, value in both])
 
 
 async def _hear(connection: "h11.Connection", streams: Streams) -> Answer:
