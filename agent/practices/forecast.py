@@ -113,7 +113,7 @@ def _fast(floor: float, recent: Sequence[Point], now: Point) -> float | None:
 
 def _trend(hours: Sequence[Hour], now_us: int, free: float) -> Trend | None:
     days = _days(hours, now_us)
-    troughs = [min(days[day], key=lambda hour: hour.low) for day in sorted(days, reverse=True)]
+    troughs = [min(found, key=lambda hour: hour.low) for found in days.values()]
     if len(troughs) < _LEAST_DAYS:
         return None
     points = [Point(hour.at_us + HOUR_US // 2, hour.low) for hour in troughs]
