@@ -1,4 +1,4 @@
-"""Cheap checks by the thousand, beside Nagios 4 and Icinga 2: 3,000 every 30 s on 300 hosts, all at the same time.
+"""Cheap checks by the thousand, beside Nagios 4 and Icinga 2: 5,000 every 30 s, that is 10,000 a minute, on 500 hosts.
 
 Ours are the load of this machine, with all that follows a look: step, latest looks, samples, store. The others run a
 plugin that does nothing, and keep nothing. All three run at once, so that whatever else the machine does hits all.
@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from agent.clock import SystemClock
+from agent.errors import StoreError
 from agent.model.check import host_of
-from agent.store import folder as folders
 from agent.store import looks
 from agent.store.engine import Store
 from benchmarks.measuring import PROGRAM, Figure, result, times
 from benchmarks.peer_schedulers import ICINGA_2, NAGIOS_4, Load, Peer, Tree, plugin, started
 
-LOAD = Load(hosts=300, each=10, every=30)
+LOAD = Load(hosts=500, each=10, every=30)
 CHECKS = LOAD.hosts * LOAD.each
 WINDOWS = 3
 READY_SECONDS = 120
@@ -58,9 +58,11 @@ class Looks:
         self._made = 0
 
     def __call__(self) -> int:
-        """How many since the first question."""
-        clock = SystemClock()
-        store = Store.open(self._state, clock, migrate=False)
+        """How many since the first question; none as long as there is no store."""
+        try:
+            store = Store.open(self._state, SystemClock(), migrate=False)
+        except StoreError:
+            return 0
         try:
             with store.read() as reader:
                 begun = [look.begun_us for key, look in looks.latest(reader).items() if host_of(key) is not None]
@@ -90,7 +92,7 @@ def ours(folder: Path) -> Iterator[Running]:
     argv = lay_out(folder)
     with started(argv, folder / "log") as tree:
         made, end = Looks(folder / "var"), time.monotonic() + READY_SECONDS
-        while not (folder / "var" / folders.DATABASE_NAME).exists() or made() < CHECKS:
+        while made() < CHECKS:
             if tree.is_over() or time.monotonic() > end:
                 raise RuntimeError(f"not all checks were made: {(folder / 'log').read_text()[-2000:]}")
             time.sleep(1)
