@@ -14,10 +14,12 @@ from agent.model.look import Unit
 from agent.registry import scan
 
 PAGE = Path(__file__).with_name("probes.md")
+EXAMPLES = Path(__file__).with_name("examples")  # NAME.yaml: a policy, but for its version and its service
 HEAD = """# Probes
 
 What a check can look at. This page is made from the probes themselves (`docs/probes.py`).
 Every probe also measures `time`, in seconds, and takes the keys of every check: [policies.md](policies.md#checks).
+The examples are policies but for their first lines, `version: 1` and `service: …`; the tests load every one of them.
 """
 UNITS = {
     Unit.SECONDS: "duration, such as `2s`",
@@ -44,6 +46,7 @@ def _section(name: str, probe: Any) -> Iterator[str]:
     if rest.strip():
         yield rest.strip() + "\n"
     yield _stands(name, probe) + "\n"
+    yield f"```yaml\n{(EXAMPLES / f'{name}.yaml').read_text(encoding='utf-8')}```\n"
     rows = list(_options(probe.OPTIONS))
     if rows:
         yield "| option | means | default |\n|---|---|---|"

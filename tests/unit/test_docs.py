@@ -7,12 +7,15 @@ from types import ModuleType
 
 import pytest
 
+import agent.checks
 from agent.app import Builder
+from agent.checks import FAMILY
 from agent.model.config import Safety
 from agent.model.gate import Facts, Request, Scope, Trigger
 from agent.model.remedy import DEFAULT_LIMITS, Budget
 from agent.policy import source
 from agent.practices.gates import GATES
+from agent.registry import scan
 from agent.sinks.webhook import signature
 from agent.units import seconds_text
 from docs import probes
@@ -115,6 +118,32 @@ def test_the_limits_of_a_file_are_those_of_the_code() -> None:
 
 def test_the_page_of_probes_is_made_from_the_probes() -> None:
     assert text("docs/probes.md") == probes.page(), "run: .venv/bin/python docs/probes.py"
+
+
+INVENTORY = """
+all:
+  vars: {ansible_host: 192.0.2.1}
+  hosts:
+    web1:
+    web2:
+    switch1: {ansible_connection: network_cli, ansible_network_os: cisco.ios.ios, snmp_community: {secret: snmp}}
+"""
+
+
+def test_every_probe_has_an_example_that_loads_as_a_policy(tmp_path: Path) -> None:
+    known = scan(agent.checks, FAMILY)
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "inventory").mkdir()
+    (tmp_path / "inventory/hosts.yml").write_text(INVENTORY)
+    (tmp_path / "config.yaml").write_text("version: 1\nname: examples\nowner: us\nteams: {us: {members: []}}\n")
+    for example in probes.EXAMPLES.iterdir():
+        policy = f"version: 1\nservice: {example.stem}\n{example.read_text(encoding='utf-8')}"
+        (tmp_path / "policies" / example.name).write_text(policy)
+    loaded = Builder(tmp_path / "config.yaml").load()
+    assert not loaded.problems
+    assert loaded.policies is not None
+    shown = {check.service for check in loaded.policies.checks.values() if check.kind == check.service}
+    assert shown == set(known) == {example.stem for example in probes.EXAMPLES.iterdir()}
 
 
 def receiver() -> Callable[[str, str, bytes, float], bool]:
