@@ -293,6 +293,13 @@ def test_a_bound_of_another_unit_is_not_compared_but_told(unit: Unit, text: str,
     assert letter(events.judge(seen, rules(warn=its_bounds), Instance())[0]) == verdict.replace("c", "w")
 
 
+def test_where_the_look_names_no_unit_the_probe_has_named_it_before() -> None:
+    seen = measured("o", metrics={"used": 2.0}, units={})
+    for unit, above in ((Unit.BYTES, 1.0), (Unit.SHARE, 1.0), (Unit.SECONDS, 3.0)):
+        judged, _ = events.judge(seen, rules(crit=bounds(Relation.ABOVE, operand=above, unit=unit)), Instance())
+        assert letter(judged) == ("c" if above < 2 else "o")
+
+
 def test_what_does_not_fit_hides_nothing_that_is_bad() -> None:
     odd, bad = bounds(Relation.ABOVE, operand=0.0), bounds(Relation.ABOVE, operand=1.0, unit=Unit.BYTES)
     its_rules = rules(crit=odd, warn=bad)
