@@ -97,10 +97,18 @@ async def opened(host: str, port: int, context: ssl.SSLContext | None = None) ->
     except (OSError, UnicodeError) as error:
         translate(error, host)
     finally:
-        if writer is not None and context is not None:
-            writer.transport.abort()  # waiting for the peer's close_notify would keep the socket for half a minute
-        elif writer is not None:
-            writer.close()
+        if writer is not None:
+            _close(writer, is_tls=context is not None)
+
+
+def _close(writer: asyncio.StreamWriter, *, is_tls: bool) -> None:
+    """At once: who does not take what we sent, or does not say goodbye (close_notify), would keep the socket."""
+    if not is_tls and not writer.transport.get_write_buffer_size():
+        writer.close()
+        return
+    with contextlib.suppress(OSError):
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    writer.transport.abort()
 
 
 async def greeted(host: str, port: int) -> None:
