@@ -13,7 +13,7 @@ from agent.store import looks, memories, samples
 from agent.store.engine import Store
 from agent.store.samples import Name
 
-Unknown = list[tuple[Name, int, float]]  # samples of series that have no number yet
+Unknown = list[tuple[Name, int, float]]  # samples of series that have no number yet, and when, in tenths of a second
 
 
 class Recorder:
@@ -27,9 +27,7 @@ class Recorder:
         self._shelf = looks.Shelf()
         self._catalogue = samples.Catalogue()
         self._version = -1
-        self._numbers: list[int] = []
-        self._times: list[int] = []
-        self._values: list[float] = []
+        self._samples: list[samples.Measured] = []
         self._unknown: Unknown = []
 
     def begin(self) -> None:
@@ -48,22 +46,20 @@ class Recorder:
     def note(self, result: Result) -> None:
         """Remember a result as the latest of its key, and its numbers as samples."""
         self._shelf.note(result)
-        known = self._catalogue.known(result.key)
-        for name, look in result.look.instances.items() if result.look.instances else ():
-            self._measure(result, name, look, known)
-        self._measure(result, "", result.look, known)
+        known, tenth = self._catalogue.known(result.key), result.ended_us // samples.TENTH_US
+        for name, look in result.look.instances.items():
+            self._measure(result.key, name, look, known, tenth)
+        self._measure(result.key, "", result.look, known, tenth)
 
-    def _measure(self, result: Result, instance: str, look: Look, known: Mapping[tuple[str, str], int]) -> None:
+    def _measure(self, key: str, instance: str, look: Look, known: Mapping[tuple[str, str], int], tenth: int) -> None:
         for metric, value in look.metrics.items():
             if isinstance(value, str):
                 continue
             number = known.get((instance, metric))
             if number is None:
-                self._unknown.append((Name(result.key, instance, metric), result.ended_us, value))
+                self._unknown.append((Name(key, instance, metric), tenth, value))
             else:
-                self._numbers.append(number)
-                self._times.append(result.ended_us // samples.TENTH_US)
-                self._values.append(value)
+                self._samples.append((number, tenth, value))
 
     def flush_if_needed(self) -> Awaitable[None] | None:
         """The flush to be awaited; None while nothing waits."""
@@ -74,29 +70,21 @@ class Recorder:
         left = self._left.due(last=last)
         if self._shelf.is_clean() and not left:
             return
-        taken = self._shelf.take(), self._numbers, self._times, self._values, self._unknown, left
-        self._numbers, self._times, self._values, self._unknown = [], [], [], []
+        taken = self._shelf.take(), self._samples, self._unknown, left
+        self._samples, self._unknown = [], []
         self._shelf.absorb(await self._workers.write(self._save, *taken))
         self._left.written(left)
 
     def _save(
-        self,
-        rows: dict[str, looks.Rows],
-        numbers: list[int],
-        times: list[int],
-        values: list[float],
-        unknown: Unknown,
-        left: tuple[Due, ...],
+        self, rows: dict[str, looks.Rows], measured: list[samples.Measured], unknown: Unknown, left: tuple[Due, ...]
     ) -> dict[str, looks.Rows]:
         version, texts = self._store.data_version(), self._left.rows(left)
         with self._store.write(is_news=False) as tx:
             joined = looks.write(tx, rows, merge=version != self._version)
             self._catalogue.learn(tx, [name for name, _, _ in unknown])
-            for name, at_us, value in unknown:
-                numbers.append(self._catalogue.known(name.key)[name.instance, name.metric])
-                times.append(at_us // samples.TENTH_US)
-                values.append(value)
-            samples.append(tx, numbers, times, values)
+            for name, tenth, value in unknown:
+                measured.append((self._catalogue.known(name.key)[name.instance, name.metric], tenth, value))
+            samples.append(tx, measured)
             memories.write(tx, texts)
         self._version = version
         return joined

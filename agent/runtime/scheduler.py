@@ -163,6 +163,10 @@ class Scheduler:
         taken, self._due = self._due, {}
         return list(taken.values())
 
+    def places(self) -> dict[str, tuple[float, float]]:
+        """Where each check stands that runs in slots: its interval and its phase, in seconds."""
+        return dict(self._places)
+
     def size(self) -> int:
         """How many checks are kept."""
         return len(self._checks)

@@ -4,6 +4,7 @@ The inputs of decisions are in the states; what is here may be a few seconds old
 """
 
 import dataclasses
+import functools
 import zlib
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
@@ -41,6 +42,7 @@ _UPSERT = _UPSERT.on_conflict_do_update(index_elements=[looks.c.place], set_={"d
 _FORGET = delete(looks).where(looks.c.place == bindparam("at_place"))
 
 
+@functools.lru_cache(maxsize=200_000)
 def place_of(key: str) -> str:
     """The row that a key is in: its host's, or one of a few for what is about no host."""
     return host_of(key) or f"@{zlib.crc32(key.encode()) % _SPREAD}"

@@ -25,6 +25,7 @@ KEEP_FULL_US = 30 * DAY_US
 KEEP_HOURLY_US = 396 * DAY_US  # thirteen months
 TENTH_US = 100_000
 _MOST_OFFSET = 65535
+_EACH = 10  # bytes of a sample in a batch: number, offset, value
 _LOST = 11  # of the 23 bits of a float32's mantissa, so many are rounded away
 _HALF = 1 << _LOST - 1
 _HEAD = struct.Struct("<HHHI")  # first tenth of the hour, step in tenths (0: offsets follow), samples, first value
@@ -48,6 +49,9 @@ class Sample(NamedTuple):
 
     at_us: int
     value: float
+
+
+Measured = tuple[int, int, float]  # number of a series, tenths of a second since the epoch, value
 
 
 class Hourly(NamedTuple):
@@ -90,16 +94,17 @@ def number_of(reader: Reader, name: Name) -> int | None:
     return None if found is None else int(found)
 
 
-def append(tx: Tx, numbers: Sequence[int], tenths: Sequence[int], values: Sequence[float]) -> None:
-    """Keep one batch: series, times in tenths of a second since the epoch, values; at most an hour and a half apart."""
-    if not numbers:
+def append(tx: Tx, measured: Sequence[Measured]) -> None:
+    """Keep one batch of samples, at most an hour and a half apart, as it is: it is packed when its hour is over."""
+    if not measured:
         return
+    numbers, tenths, values = zip(*measured, strict=True)
     base = min(tenths)
     if max(tenths) - base > _MOST_OFFSET:  # a clock that jumped: what does not fit is told as late as the batch allows
-        tenths = [min(tenth, base + _MOST_OFFSET) for tenth in tenths]
+        tenths = tuple(min(tenth, base + _MOST_OFFSET) for tenth in tenths)
     offsets = array("H", [tenth - base for tenth in tenths])
     body = array("I", numbers).tobytes() + offsets.tobytes() + array("f", values).tobytes()
-    tx.connection.execute(_ADD_BATCH, {"at_tenth": base, "size": len(numbers), "body": zlib.compress(body, 1)})
+    tx.connection.execute(_ADD_BATCH, {"at_tenth": base, "size": len(numbers), "body": body})
 
 
 def pack(tx: Tx, now_us: int) -> int:
@@ -145,7 +150,7 @@ def _hour(reader: Reader, hour: int) -> tuple[list[int], dict[int, list[tuple[in
 
 
 def _unpacked(body: bytes, count: int, base: int) -> Iterator[tuple[int, int, float]]:
-    raw = zlib.decompress(body)
+    raw = body if len(body) == _EACH * count else zlib.decompress(body)  # an earlier version deflated them
     numbers, offsets, values = array("I"), array("H"), array("f")
     numbers.frombytes(raw[: 4 * count])
     offsets.frombytes(raw[4 * count : 6 * count])

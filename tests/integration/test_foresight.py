@@ -98,7 +98,10 @@ def remember(scene: Scene, days: int, daily: float) -> None:
             at = (START_US + hour * HOUR_US) // TENTH_US
             for minute in (5, 30, 55):
                 free = SIZE - daily * (hour + minute / 60) / 24
-                samples.append(tx, numbers, [at + minute * 600] * 2, [free, 1 - free / SIZE])
+                values = (free, 1 - free / SIZE)
+                samples.append(
+                    tx, [(number, at + minute * 600, value) for number, value in zip(numbers, values, strict=True)]
+                )
         samples.pack(tx, START_US + days * DAY_US)
         samples.roll_up(tx, START_US + days * DAY_US)
     scene.world.at_us, scene.world.free = START_US + days * DAY_US, SIZE - daily * days

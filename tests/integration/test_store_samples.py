@@ -31,7 +31,9 @@ def tx(tmp_path: Path) -> Iterator[Tx]:
 def keep(tx: Tx, catalogue: Catalogue, at_us: int, values: dict[Name, float]) -> None:
     catalogue.learn(tx, values)
     numbers = [catalogue.known(name.key)[name.instance, name.metric] for name in values]
-    samples.append(tx, numbers, [at_us // TENTH_US] * len(numbers), list(values.values()))
+    samples.append(
+        tx, [(number, at_us // TENTH_US, value) for number, value in zip(numbers, values.values(), strict=True)]
+    )
 
 
 def close(found: Sequence[float], wanted: Sequence[float]) -> bool:
@@ -100,7 +102,7 @@ def test_a_clock_that_jumps_loses_no_sample(tx: Tx) -> None:
     catalogue.learn(tx, [USED])
     number = catalogue.known(USED.key)["/", "used"]
     tenths = [START_US // TENTH_US, (START_US + 3 * HOUR_US) // TENTH_US]
-    samples.append(tx, [number] * 2, tenths, [1.0, 2.0])
+    samples.append(tx, [(number, tenth, value) for tenth, value in zip(tenths, (1.0, 2.0), strict=True)])
     found = samples.read(tx, USED, START_US, START_US + DAY_US)
     assert [sample.value for sample in found] == [1.0, 2.0]
 
