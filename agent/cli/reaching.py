@@ -118,6 +118,7 @@ def ask(questions: Sequence[Question], told: Callable[[int, int], None]) -> Iter
     """Ask all of them, `AT_ONCE` at a time; the answers as they come. `told` hears how many of how many are in."""
     threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="ask")
     try:
+        told(0, len(questions))
         asked = [threads.submit(_answer, question) for question in questions]
         for done, future in enumerate(as_completed(asked), start=1):
             told(done, len(asked))
