@@ -15,6 +15,7 @@ from agent.clock import MICROSECONDS, NANOSECONDS, SystemClock
 from agent.model.cadence import Every
 from agent.model.check import Check, Rules, RunFrom
 from agent.model.look import Look, Result, Verdict
+from agent.runtime import garbage
 from agent.runtime.memories import Memories
 from agent.runtime.recorder import Recorder
 from agent.runtime.scheduler import Scheduler, batches
@@ -101,6 +102,7 @@ async def store_cost(folder: Path) -> list[float]:
     store = Store.open(folder, SystemClock(), migrate=True)
     recorder = Recorder(store, clock, workers, Memories(clock))
     found = []
+    garbage.settle()  # as the daemon does
     for _ in range(REPEATS + 1):
         clock.passed_ns += 60 * NANOSECONDS
         given = list(results(clock))

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from agent.model.decision import Gap
 from agent.model.journal import Entry
-from agent.runtime import descriptors, once
+from agent.runtime import descriptors, garbage, once
 from agent.runtime.agent import Agent
 from agent.runtime.clockwork import Clockwork, Duty
 from agent.runtime.heartbeat import Heartbeat
@@ -66,6 +66,7 @@ async def start(agent: Agent, rota: Rota) -> None:
     rota.adopt()
     for key in agent.pipeline.take_up():
         agent.scheduler.now(key)
+    garbage.settle()
 
 
 def _note(agent: Agent, kind: str, why: str, **more: object) -> None:

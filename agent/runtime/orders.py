@@ -5,6 +5,7 @@ from typing import Any
 from agent.clock import NANOSECONDS
 from agent.model.decision import Reload
 from agent.model.state import Phase
+from agent.runtime import garbage
 from agent.runtime.agent import Agent
 from agent.runtime.reload import Outcome
 from agent.runtime.rota import Rota
@@ -81,4 +82,6 @@ class Orders:
             ]
             await self._agent.pipeline.follow_all(stirred, Reload(at_us=self._agent.clock.now()))
             self._rota.adopt()
+            if outcome.changed:
+                garbage.settle()
         return outcome
