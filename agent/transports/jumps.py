@@ -87,7 +87,7 @@ class Jumps:
             if transport is None:
                 continue
             try:
-                known_hosts.verify(self._pins, hop, login.shown_key(transport))
+                login.verify(transport, self._pins, hop, self._clock.now())
             except HostKeyError as error:
                 self._lose(hop, transport)
                 raise _of_hop(hop, host, error) from error
@@ -133,7 +133,7 @@ class Jumps:
             _drop(kept)
         elif kept.stamp != (stamp := known_hosts.stamp(self._pins)):
             try:
-                known_hosts.verify(self._pins, hop, login.shown_key(kept.transport))
+                login.verify(kept.transport, self._pins, hop, self._clock.now())
             except HostKeyError:
                 _drop(kept)
                 raise

@@ -118,7 +118,7 @@ def _index(path: Path, _stamp: tuple[int, ...]) -> tuple[Mapping[str, Keys], tup
     """The keys by each name that stands there plainly, and those behind hashed names."""
     plainly: dict[str, list[HostKey]] = {}
     hashed: list[tuple[str, HostKey]] = []
-    for names, key in _entries(_lines(path)):
+    for names, key in _entries(lines(path)):
         for name in names.split(","):
             if name.startswith("|1|"):
                 hashed.append((name, key))
@@ -132,7 +132,8 @@ def _name(host: Host) -> str:
     return address if host.port == 22 else f"[{address}]:{host.port}"
 
 
-def _lines(path: Path) -> list[str]:
+def lines(path: Path) -> list[str]:
+    """The lines of the file as they stand; none when there is no file."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     except FileNotFoundError:
@@ -186,7 +187,7 @@ def _rewrite(path: Path, host: Host, added: str) -> None:
     try:
         with path.with_name(f"{path.name}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            kept = [line if line.endswith("\n") else f"{line}\n" for line in _lines(path)]
+            kept = [line if line.endswith("\n") else f"{line}\n" for line in lines(path)]
             text = "".join(_without(line, host) for line in kept) + added
             with open(draft, "x", encoding="utf-8", opener=_private) as file:
                 file.write(text)

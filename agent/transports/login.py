@@ -1,10 +1,11 @@
 """Opens an SSH connection: greeting, host key checked before anything is said, login by key; all within a deadline."""
 
+import base64
 import contextlib
 import getpass
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import paramiko
@@ -12,9 +13,9 @@ from paramiko.pkey import PublicBlob
 from paramiko.ssh_exception import IncompatiblePeer
 
 from agent.clock import Deadline
-from agent.errors import OutputLimitError, TransportError
+from agent.errors import HostKeyError, OutputLimitError, TransportError
 from agent.model.host import Host
-from agent.transports import known_hosts
+from agent.transports import authorities, known_hosts
 from agent.transports.cutoff import Cutoff, cut
 from agent.transports.dial import Line, dial
 from agent.transports.known_hosts import HostKey
@@ -23,7 +24,9 @@ FOREIGN = (paramiko.SSHException, EOFError, OSError)  # all that paramiko raises
 _CHANNEL = "agent.transports.protocol"
 _KEY_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
 _MOST_KEYS = 5  # sshd closes the connection after six attempts (MaxAuthTries)
-_CERTIFIED = "-cert-v01@openssh.com"
+_TYPES = (
+    "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256",
+)  # fmt: skip
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 
 Way = Callable[[Host, Deadline], Line]
@@ -51,8 +54,8 @@ def connect(
 
     With a password, that alone is shown: devices count every key as a failed login.
     """
-    with _greeted(host, deadline, cutoff, known_hosts.pinned(pins, host), way) as transport:
-        known_hosts.verify(pins, host, shown_key(transport))
+    with _greeted(host, deadline, cutoff, _first_types(pins, host), way) as transport:
+        verify(transport, pins, host, deadline.clock.now())
         if password is None:
             _log_in(transport, host, deadline)
         else:
@@ -74,6 +77,31 @@ def shown_key(transport: paramiko.Transport) -> HostKey:
     return HostKey(type=key.get_name(), base64=key.get_base64())
 
 
+def verify(transport: paramiko.Transport, pins: Path, host: Host, now_us: int) -> None:
+    """HostKeyError unless who answers is the host: by a pinned key, or by the certificate of an authority."""
+    shown = shown_key(transport)
+    if shown in authorities.revoked(pins, host):
+        raise HostKeyError(
+            f"the host key of {host.address} port {host.port} is revoked: {shown}; nothing is done on this host",
+            hint="give the host a new key; somebody may stand in between",
+        )
+    if shown in known_hosts.pinned(pins, host):
+        return
+    certificate = _certificate_of(transport)
+    if certificate is None or not authorities.authorities(pins, host):
+        known_hosts.verify(pins, host, shown)
+    elif why := authorities.fault(certificate, pins, host, now_us):
+        raise HostKeyError(
+            f"{host.address} port {host.port} shows the host key {shown}, but {why}; nothing is done on this host",
+            hint=f"see its certificate on the host: ssh-keygen -Lf; or pin its key: watchkeeper host trust {host.name}",
+        )
+
+
+def _certificate_of(transport: paramiko.Transport) -> HostKey | None:
+    blob = getattr(transport.get_remote_server_key(), "public_blob", None)
+    return blob and HostKey(type=blob.key_type, base64=base64.b64encode(blob.key_blob).decode())
+
+
 def hang_up(transport: paramiko.Transport) -> None:
     """Close a connection and end its thread, whatever state they are in."""
     connection = socket_of(transport)
@@ -86,14 +114,12 @@ def hang_up(transport: paramiko.Transport) -> None:
 
 
 @contextlib.contextmanager
-def _greeted(
-    host: Host, deadline: Deadline, cutoff: Cutoff, known: tuple[HostKey, ...], way: Way
-) -> Iterator[Transport]:
+def _greeted(host: Host, deadline: Deadline, cutoff: Cutoff, first: Sequence[str], way: Way) -> Iterator[Transport]:
     connection = way(host, deadline)
     transport = Transport(connection)  # type: ignore[arg-type]  # it asks no more of a socket than a line has
     with cutoff.watching(connection, deadline):
         try:
-            _greet(transport, known)
+            _greet(transport, first)
             yield transport
         except FOREIGN as error:
             hang_up(transport)
@@ -103,14 +129,23 @@ def _greeted(
             raise
 
 
-def _greet(transport: Transport, known: tuple[HostKey, ...]) -> None:
+def _first_types(pins: Path, host: Host) -> list[str]:
+    """The types of key that we can check, for the host to show one of these: certificates, then what is pinned."""
+    known = [
+        name for key in known_hosts.pinned(pins, host) for name in (_RSA if key.type == "ssh-rsa" else (key.type,))
+    ]
+    certified = [f"{name}{authorities.CERTIFIED}" for name in _TYPES] if authorities.authorities(pins, host) else []
+    return [*certified, *known]
+
+
+def _greet(transport: Transport, first: Sequence[str]) -> None:
     transport.set_log_channel(_CHANNEL)
     # the cut-off keeps the time, on a better clock
     transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = 3600
     security = transport.get_security_options()
-    pinned_types = [name for key in known for name in (_RSA if key.type == "ssh-rsa" else (key.type,))]
-    first = [name for name in dict.fromkeys(pinned_types) if name in security.key_types]
-    security.key_types = tuple(dict.fromkeys([*first, *security.key_types]))
+    usual = security.key_types
+    able = [name for name in first if name.removesuffix(authorities.CERTIFIED) in usual]
+    security.key_types = tuple(dict.fromkeys([*able, *usual]))
     # AES-GCM needs no separate MAC: a poll costs us a tenth less than by AES-CTR, which paramiko would propose first
     security.ciphers = tuple(sorted(security.ciphers, key=lambda name: "-gcm@" not in name))
     transport.start_client()
@@ -177,9 +212,9 @@ def _keys(host: Host, agent: paramiko.Agent, unusable: list[str]) -> Iterator[tu
 
 def _held(agent: paramiko.Agent) -> list[tuple[str, paramiko.PKey]]:
     """What the agent holds, certificates first."""
-    keys = sorted(agent.get_keys(), key=lambda key: _CERTIFIED not in key.get_name())
+    keys = sorted(agent.get_keys(), key=lambda key: authorities.CERTIFIED not in key.get_name())
     for key in keys:
-        if key.get_name().endswith(_CERTIFIED):  # of an RSA certificate, paramiko would show the bare key
+        if key.get_name().endswith(authorities.CERTIFIED):  # of an RSA certificate, paramiko would show the bare key
             key.public_blob = PublicBlob(key.get_name(), key.blob)  # type: ignore[assignment]  # the stubs know only None
     return [(f"the agent's {key.get_name()}", key) for key in keys[: _MOST_KEYS - 2]]
 

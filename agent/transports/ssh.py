@@ -169,7 +169,7 @@ class SshPool:
             _drop(line)
         elif line.stamp != (stamp := known_hosts.stamp(self._pins)):
             self._jumps.verify(host)
-            known_hosts.verify(self._pins, host, login.shown_key(line.shell.transport))
+            login.verify(line.shell.transport, self._pins, host, self._clock.now())
             line.stamp = stamp
 
     def _opened(self, host: Host, deadline: Deadline) -> Session:
