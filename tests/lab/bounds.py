@@ -37,9 +37,24 @@ def bounded(seconds: float, *, memory: int = MOST_MEMORY) -> Iterator[Cost]:
     cost.seconds, cost.memory = (clock.boottime() - begun) / 1e9, _peak() - before
     assert cost.seconds <= seconds, f"it took {cost.seconds:.1f} s, and {seconds:g} s were allowed"
     assert cost.memory <= memory, f"it took {cost.memory / 1e6:.1f} MB, and {memory / 1e6:g} MB were allowed"
-    until(lambda: set(threading.enumerate()) <= threads, 5, "threads end")
+    left = _Threads(threads)
+    until(left.are_gone, 5, f"threads end: {left}")
     gc.collect()
     until(lambda: process.num_fds() <= descriptors, 5, "descriptors are closed")
+
+
+class _Threads:
+    """Those that were not there before, as they are when somebody looks."""
+
+    def __init__(self, before: set[threading.Thread]) -> None:
+        self._before = before
+
+    def are_gone(self) -> bool:
+        """Whether all of them have ended."""
+        return set(threading.enumerate()) <= self._before
+
+    def __format__(self, _how: str) -> str:
+        return ", ".join(str(one) for one in set(threading.enumerate()) - self._before)
 
 
 def _peak() -> int:

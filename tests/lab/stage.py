@@ -137,8 +137,8 @@ class Stage(contextlib.ExitStack):
         variables = {"ansible_network_os": "cisco.ios.ios", "ansible_password": PASSWORD}
         return dataclasses.replace(host, connection=Connection.NETWORK_CLI, variables=variables)
 
-    def real(self, name: str, there: Sshd | LabHost | None = None) -> Host:
-        """A real OpenSSH server."""
+    def real(self, name: str, there: Sshd | LabHost | None = None, *, vanishes: bool = False) -> Host:
+        """A real OpenSSH server; its other checks must not suffer, and their time is room for a slow login."""
         there = there or self._sshd
         kind, body = there.public_key.split()
         host = Host(
@@ -146,6 +146,8 @@ class Stage(contextlib.ExitStack):
             connection=Connection.SSH,
         )  # fmt: skip
         known_hosts.pin(self.pins, host, HostKey(type=kind, base64=body))
+        if not vanishes:
+            self.expect("ok", "^still here$", "command", host, timeout=10.0, command="echo still here")
         return host
 
     def device(self, values: Mapping[str, Cell], mangle: Mangle | None = None, **told: Any) -> Device:
@@ -156,6 +158,15 @@ class Stage(contextlib.ExitStack):
         """Pin another key than the one it shows."""
         known_hosts.forget(self.pins, host)
         known_hosts.pin(self.pins, host, HostKey(type="ssh-ed25519", base64=_ANOTHER_KEY))
+
+    @property
+    def seconds(self) -> float:
+        """The latest deadline of all looks: of a host's checks over one line, one after the other."""
+        together = [
+            sum(check.timeout_seconds for check in checks) for host, checks in self._by_host() if host is not HERE
+        ]
+        alone = [case.check.timeout_seconds for case in self.cases if case.host is HERE]
+        return (CONNECT_SECONDS + max([*together, *alone])) * (1 + len(self.between))
 
     def look(self) -> Found:
         """Look at all of them at once, and again after each happening."""
@@ -187,6 +198,7 @@ class Stage(contextlib.ExitStack):
             if happening is not None:
                 await happening
         beating.cancel()
+        await asyncio.sleep(BEAT_SECONDS)  # a daemon's loop goes on, and closes what it was told to
 
     def _by_host(self) -> Iterator[tuple[Host, Sequence[Check]]]:
         every = [*self.cases, *self.healthy]
