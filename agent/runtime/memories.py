@@ -25,11 +25,11 @@ _MOST = 100_000  # more than any agent's checks; what nobody asks for any more i
 
 
 class Due(NamedTuple):
-    """What is to be written of one check."""
+    """What is to be written of one check; `digest` is of what it asks."""
 
     key: str
     kind: str
-    options: object
+    digest: str
     memory: Any
 
 
@@ -41,6 +41,7 @@ class _Left:
     fresh: Any = None  # of a look whose result has not been followed through
     written: Any = None
     written_ns: int | None = None
+    digest: str = ""  # made when it is first needed
 
 
 class Memories:
@@ -104,22 +105,20 @@ class Memories:
             known = list(self._left.items())  # at once: looks that were not waited for may still go on
             keys = [key for key, one in known if one.kind in self._kinds and one.memory is not one.written]
         found = ((key, self._left[key]) for key in keys if key in self._left)
-        return tuple(Due(key, one.kind, one.options, one.memory) for key, one in found if one.memory is not None)
+        return tuple(Due(key, one.kind, _asked(one), one.memory) for key, one in found if one.memory is not None)
 
     def rows(self, due: Iterable[Due]) -> list[Row]:
         """As they are to be stored, in any thread; what cannot be written down is left out."""
         at_us, boot_id = self._clock.now(), self._clock.boot_id
         told = ((one, self._kinds[one.kind].dumps(one.memory)) for one in due)
-        return [
-            Row(one.key, digest(one.kind, one.options), boot_id, at_us, text) for one, text in told if text is not None
-        ]
+        return [Row(one.key, one.digest, boot_id, at_us, text) for one, text in told if text is not None]
 
     def written(self, due: Iterable[Due]) -> None:
         """These are durable; one that has changed since is due again."""
         now_ns = self._clock.boottime()
         for one in due:
             left = self._left.get(one.key)
-            if left is not None and left.options == one.options:
+            if left is not None and left.digest == one.digest:
                 left.written, left.written_ns = one.memory, now_ns
                 if not self._is_due(left):
                     self._due.discard(one.key)
@@ -127,7 +126,8 @@ class Memories:
     def _restored(self, check: Check) -> _Left | None:
         row = self._stored.pop(check.key, None) if self._stored else None
         kept = self._kinds.get(check.kind)
-        if row is None or kept is None or row.digest != digest(check.kind, check.options):
+        asked = digest(check.kind, check.options) if row is not None else ""
+        if row is None or kept is None or row.digest != asked:
             return None
         age_us = self._clock.now() - row.at_us
         if not kept.lasts and (row.boot_id != self._clock.boot_id or not 0 <= age_us <= WORTH_SECONDS * MICROSECONDS):
@@ -137,10 +137,16 @@ class Memories:
             logger.warning("%s: what the last look left is not readable: this look is the first", check.key)
             return None
         left = _Left(
-            kind=check.kind, options=check.options, memory=memory, written=memory, written_ns=self._clock.boottime()
-        )
+            kind=check.kind, options=check.options, memory=memory, written=memory, written_ns=self._clock.boottime(),
+            digest=asked,
+        )  # fmt: skip
         self._left[check.key] = left
         return left
+
+
+def _asked(left: _Left) -> str:
+    left.digest = left.digest or digest(left.kind, left.options)
+    return left.digest
 
 
 def digest(kind: str, options: object) -> str:
