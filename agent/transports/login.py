@@ -9,21 +9,18 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import paramiko
-from paramiko.pkey import PublicBlob
 from paramiko.ssh_exception import IncompatiblePeer
 
 from agent.clock import Deadline
 from agent.errors import HostKeyError, OutputLimitError, TransportError
 from agent.model.host import Host
-from agent.transports import authorities, known_hosts
+from agent.transports import authorities, known_hosts, login_keys
 from agent.transports.cutoff import Cutoff, cut
 from agent.transports.dial import Line, dial
 from agent.transports.known_hosts import HostKey
 
 FOREIGN = (paramiko.SSHException, EOFError, OSError)  # all that paramiko raises at us
 _CHANNEL = "agent.transports.protocol"
-_KEY_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
-_MOST_KEYS = 5  # sshd closes the connection after six attempts (MaxAuthTries)
 _TYPES = (
     "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256",
 )  # fmt: skip
@@ -182,7 +179,7 @@ def _log_in(transport: Transport, host: Host, deadline: Deadline) -> None:
     user = host.user or getpass.getuser()
     tried: list[str] = []
     with contextlib.closing(paramiko.Agent()) as agent:
-        for name, key in itertools.islice(_keys(host, agent, tried), _MOST_KEYS):
+        for name, key in itertools.islice(login_keys.offered(host, agent, tried), login_keys.MOST_KEYS):
             try:
                 further = transport.auth_publickey(user, key)
             except paramiko.AuthenticationException:
@@ -197,58 +194,6 @@ def _log_in(transport: Transport, host: Host, deadline: Deadline) -> None:
         f"{host.address} port {host.port} does not let {user} in: {'; '.join(tried) or 'there is no key to show'}",
         hint=f"add the public key to ~{user}/.ssh/authorized_keys there, or set ansible_ssh_private_key_file",
     )
-
-
-def _keys(host: Host, agent: paramiko.Agent, unusable: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
-    """The host's key file, what the agent holds, then the user's default keys; not more than sshd puts up with."""
-    folder = Path.home() / ".ssh"
-    if host.key_file:
-        yield from _loaded(Path(host.key_file).expanduser(), unusable)
-    yield from _held(agent)
-    for file in (folder / name for name in _KEY_NAMES):
-        if file.exists():
-            yield from _loaded(file, unusable)
-
-
-def _held(agent: paramiko.Agent) -> list[tuple[str, paramiko.PKey]]:
-    """What the agent holds, certificates first."""
-    keys = sorted(agent.get_keys(), key=lambda key: authorities.CERTIFIED not in key.get_name())
-    for key in keys:
-        if key.get_name().endswith(authorities.CERTIFIED):  # of an RSA certificate, paramiko would show the bare key
-            key.public_blob = PublicBlob(key.get_name(), key.blob)  # type: ignore[assignment]  # the stubs know only None
-    return [(f"the agent's {key.get_name()}", key) for key in keys[: _MOST_KEYS - 2]]
-
-
-def _loaded(file: Path, unusable: list[str]) -> list[tuple[str, paramiko.PKey]]:
-    """A key file's key; before it with the certificate that lies beside it, as ssh offers them."""
-    beside = Path(f"{file}-cert.pub")
-    try:
-        return [*_certified(file, beside, unusable), (str(file), _key(file))]
-    except (paramiko.PasswordRequiredException, TypeError):  # cryptography says it with a TypeError
-        unusable.append(f"{file} has a passphrase (load it into an ssh-agent)")
-    except OSError as error:
-        unusable.append(f"{file}: {error.strerror}")
-    except (paramiko.SSHException, ValueError) as error:
-        unusable.append(f"{file} is not a usable key: {error}")
-    return []
-
-
-def _certified(file: Path, beside: Path, unusable: list[str]) -> list[tuple[str, paramiko.PKey]]:
-    if not beside.exists():
-        return []
-    key = _key(file)
-    try:
-        key.load_certificate(str(beside))
-    except (paramiko.SSHException, ValueError, OSError) as error:
-        unusable.append(f"{beside} is not a usable certificate: {error}")
-        return []
-    return [(str(beside), key)]
-
-
-def _key(file: Path) -> paramiko.PKey:
-    """The key in a file, without what lies beside it: a broken certificate must not spoil it."""
-    with file.open("rb") as opened:
-        return paramiko.PKey.from_path(f"/proc/self/fd/{opened.fileno()}")
 
 
 def socket_of(transport: paramiko.Transport) -> Line:

@@ -80,6 +80,7 @@ class SshPool:
         *,
         open_session: Open = _open_shell,
         password: Callable[[Host], str | None] = _no_password,
+        pace: Pace | None = None,
     ) -> None:
         self._pins = known_hosts
         self._clock = clock
@@ -87,7 +88,7 @@ class SshPool:
         self._password = password
         self._cutoff = Cutoff(clock)
         self._jumps = Jumps(known_hosts, clock, self._cutoff)
-        self._pace = Pace(clock)
+        self._pace = pace or Pace(clock)
         self._stopping = threading.Event()
         self._lines: dict[str, _Line] = {}
         self._lock = threading.Lock()

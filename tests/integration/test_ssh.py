@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import paramiko
+import psutil
 import pytest
 
 from agent.clock import Deadline, SystemClock
@@ -19,6 +20,7 @@ from agent.transports import framing, known_hosts
 from agent.transports.dial import dial
 from agent.transports.known_hosts import HostKey
 from agent.transports.login import Transport
+from agent.transports.pace import Pace
 from agent.transports.ssh import Counts, SshPool
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
@@ -260,6 +262,28 @@ def test_batches_of_one_host_take_turns_and_of_many_run_side_by_side(sshd: Sshd,
         thread.join()
     assert sorted(map(int, answers)) == list(range(16))
     assert pool.counts() == Counts(connections=4, round_trips=16)
+
+
+def test_connections_lost_at_one_moment_come_back_at_a_pace(sshd: Sshd, pins: Path) -> None:
+    trust(pins, sshd)
+    pool = SshPool(pins, CLOCK, pace=Pace(CLOCK, per_second=5, at_once=4))
+    hosts = [of(sshd, f"host{number}") for number in range(4)]
+    try:
+        for host in hosts:
+            pool.run_batch(host, [("true", 5.0)], soon())
+        for process in psutil.Process(sshd.pid).children():
+            process.kill()
+        pool._pace = Pace(CLOCK, per_second=5, at_once=1)
+        begun = CLOCK.boottime()
+        threads = [threading.Thread(target=pool.run_batch, args=(host, [("true", 5.0)], soon())) for host in hosts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert CLOCK.boottime() - begun >= 600_000_000, "the fourth waits for three turns of 0.2 s"
+        assert pool.counts() == Counts(connections=8, round_trips=12)
+    finally:
+        pool.close()
 
 
 def test_a_busy_host_is_not_waited_for_beyond_the_deadline(sshd: Sshd, pins: Path, pool: SshPool) -> None:

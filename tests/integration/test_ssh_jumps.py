@@ -1,5 +1,6 @@
 """Hosts behind jump hosts, all of them real sshds: one connection per jump host, its key checked, its failures named."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -261,6 +262,28 @@ def test_a_host_behind_that_floods_or_stalls_is_cut_off_alone(
     echo(pool, well)
     counts = pool.counts()
     assert (counts.connections, counts.jumps) == (3, 1)
+
+
+def test_a_host_behind_that_swallows_everything_does_not_cost_the_others_their_jump_host(
+    sshd: Sshd, bastion: Sshd, pool: SshPool
+) -> None:
+    """Its queue is full, so the kernel there drops what the jump host sends: only time tells."""
+    hop = of(bastion, "bastion")
+    well = behind(sshd, hop, name="well")
+    echo(pool, well)
+    with contextlib.ExitStack() as open_files:
+        full = open_files.enter_context(socket.create_server((sshd.address, 0), backlog=0))
+        for _ in range(3):
+            caller = open_files.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(full.getsockname())
+        hole = dataclasses.replace(behind(sshd, hop, name="hole"), port=full.getsockname()[1])
+        begun = CLOCK.boottime()
+        with pytest.raises(TransportError, match="cannot be reached from the jump host bastion: no answer in time"):
+            echo(pool, hole, soon(1.0))
+        assert CLOCK.boottime() - begun < 3_000_000_000
+    echo(pool, well)
+    assert pool.counts() == Counts(connections=1, jumps=1, round_trips=2)
 
 
 def test_closing_leaves_neither_connections_nor_threads(sshd: Sshd, bastion: Sshd, pins: Path) -> None:
