@@ -91,9 +91,11 @@ class Builder:
         """Loads the files; with the last good ones at hand for those that are broken, or instead of all."""
         from agent.inventory import Inventory
         from agent.policy import load as policy
+        from agent.policy.remembered import Remembered
 
         path, catalogue, clock = self.config_path(), self.catalogue(), self.clock()
         inventories: dict[Path, Inventory] = {}
+        remembered = Remembered(catalogue)
 
         def ask(config: "Config", patterns: frozenset[str]) -> "Snapshot":
             known = inventories.get(config.inventory)
@@ -105,7 +107,7 @@ class Builder:
         def load(*, last_good: Mapping[str, bytes] | None = None, instead: bool = False) -> "Loaded":
             if instead:
                 return policy.load_kept(path, catalogue=catalogue, inventory=ask, sources=last_good or {})
-            return policy.load(path, catalogue=catalogue, inventory=ask, last_good=last_good)
+            return policy.load(path, catalogue=catalogue, inventory=ask, last_good=last_good, remembered=remembered)
 
         return load
 

@@ -16,6 +16,7 @@ from agent.policy import faults, files, source
 from agent.policy.attempt import Ask, Attempt, Candidate, Session
 from agent.policy.catalogue import Catalogue
 from agent.policy.reading import Document, document
+from agent.policy.remembered import Remembered
 from agent.policy.settings import Settings, settings
 
 __all__ = ["Ask", "Catalogue", "Loaded", "config_of", "load", "load_kept"]
@@ -30,11 +31,17 @@ class Loaded:
 
 
 def load(
-    config_path: Path, *, catalogue: Catalogue, inventory: Ask, last_good: Mapping[str, bytes] | None = None
+    config_path: Path,
+    *,
+    catalogue: Catalogue,
+    inventory: Ask,
+    last_good: Mapping[str, bytes] | None = None,
+    remembered: Remembered | None = None,
 ) -> Loaded:
     """The policies in force by the files as they are now, and every problem in them.
 
-    `last_good` are the sources of the set that was last in force (`PolicySet.sources`).
+    `last_good` are the sources of the set that was last in force (`PolicySet.sources`); who loads again and again
+    hands in what is `remembered` of the files.
     """
     path = Path(os.path.normpath(config_path.absolute()))
     session = Session(catalogue, inventory)
@@ -42,7 +49,7 @@ def load(
     data = files.content(path)
     now, problems = _settings(path, data, catalogue)
     folder = now.config.policies if now is not None else _folder(path, data)
-    documents, unlisted = _documents(folder, path, catalogue)
+    documents, unlisted = _documents(folder, path, remembered or Remembered(catalogue))
     problems += [*unlisted, *(problem for one in documents.values() for problem in one.problems)]
     if now is not None and isinstance(data, bytes):
         attempt = session.attempt(Candidate(settings=now, data=data, documents=documents))
@@ -67,7 +74,7 @@ def _folder(path: Path, data: bytes | str) -> Path:
     return path.parent / (named if isinstance(named, str) and named else "policies")
 
 
-def _documents(folder: Path, config: Path, known: Catalogue) -> tuple[dict[str, Document], list[Problem]]:
+def _documents(folder: Path, config: Path, remembered: Remembered) -> tuple[dict[str, Document], list[Problem]]:
     if not folder.is_dir():
         message = f"the policies folder {files.relative(folder, config.parent)} does not exist"
         return {}, [Problem(file=config.name, line=0, column=0, message=message)]
@@ -76,10 +83,11 @@ def _documents(folder: Path, config: Path, known: Catalogue) -> tuple[dict[str, 
         name = files.relative(path, config.parent)
         data = files.content(path)
         if isinstance(data, bytes):
-            found[name] = document(name, data, known)
+            found[name] = remembered.document(name, data)
         else:
             problem = Problem(file=name, line=0, column=0, message=data)
             found[name] = Document(file=name, data=b"", problems=(problem,), whole=False)
+    remembered.forget_others(found)
     return found, []
 
 
