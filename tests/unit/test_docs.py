@@ -9,14 +9,19 @@ import pytest
 
 import agent.checks
 from agent.app import Builder
-from agent.checks import FAMILY
+from agent.checks import FAMILY, exchange, log, perfdata, reading, relaying, tcp, values
 from agent.model.config import Safety
 from agent.model.gate import Facts, Request, Scope, Trigger
 from agent.model.remedy import DEFAULT_LIMITS, Budget
 from agent.policy import source
 from agent.practices.gates import GATES
 from agent.registry import scan
+from agent.runtime.looking import CONNECT_SECONDS
 from agent.sinks.webhook import signature
+from agent.transports import device
+from agent.transports.dial import DEAD_AFTER_SECONDS
+from agent.transports.framing import SECTION_LIMIT
+from agent.transports.snmp import session
 from agent.units import seconds_text
 from docs import probes
 
@@ -114,6 +119,24 @@ def test_the_limits_are_those_of_the_code() -> None:
 def test_the_limits_of_a_file_are_those_of_the_code() -> None:
     told = f"at most {source.MOST_BYTES // 1_000_000} MB, {source.MOST_NODES:,} values and {source.DEEPEST} levels"
     assert told in text("docs/policies.md")
+
+
+def test_what_a_look_may_cost_is_what_the_code_allows() -> None:
+    limits = {row[0]: [int(number.replace(",", "")) for number in re.findall(r"[0-9][0-9,]*", row[1])] for row in rows(
+        "docs/policies.md", "### What a look may cost")}  # fmt: skip
+    assert limits == {
+        "one look": [CONNECT_SECONDS, DEAD_AFTER_SECONDS],
+        "what a script prints on a host": [SECTION_LIMIT],
+        "what `command` and `nagios` print": [reading.OUTPUT_BYTES, reading._WASTE_BYTES],
+        "metrics of a plugin": [perfdata._METRICS],
+        "body of a web page": [exchange.BODY_BYTES, reading.JSON_VALUES],
+        "answer to `tcp": [tcp._ANSWER_BYTES],
+        "answer to `sql": [relaying.MOST_BYTES, values.MOST],
+        "one command of a device": [device.MOST_BYTES],
+        "one look by SNMP": [session.MOST_BYTES, session.MOST_CELLS],
+        "a log that is read on": [log._MOST_BYTES],
+        "what is kept of it": [reading.SUMMARY_CHARACTERS, reading.EVIDENCE_CHARACTERS],
+    }
 
 
 def test_the_page_of_probes_is_made_from_the_probes() -> None:
