@@ -34,7 +34,7 @@ async def through(agent: Agent, rota: Rota) -> None:
 
 
 async def _prove(agent: Agent, rota: Rota) -> None:
-    for host, due in batches(agent.scheduler.take()):
+    for host, due in agent.scheduler.take():
         wanted = [check for check in due if check.key in _proving(agent)]
         if wanted:
             await rota.look(host, wanted)

@@ -9,7 +9,6 @@ from agent.model.look import Look, Result, Verdict
 from agent.practices import story
 from agent.runtime.agent import Agent
 from agent.runtime.lanes import Lanes
-from agent.runtime.scheduler import batches
 from agent.runtime.workers import guard
 
 TALLY = key_of("agent/looks", None)  # where the rota tells how it fares
@@ -51,7 +50,7 @@ class Rota:
 
     def turn(self) -> None:
         """Send out what has come due."""
-        for host, checks in batches(self._agent.scheduler.take()):
+        for host, checks in self._agent.scheduler.take():
             self._send(host, checks)
 
     def _send(self, host: str | None, checks: Iterable[Check]) -> None:

@@ -19,6 +19,8 @@ from agent.practices import calendar
 
 LONG_SECONDS = 3600.0  # above, intervals are aligned to the wall clock and computed like the calendar
 SLOTS = 240  # so many phases an interval has at the most
+Batches = list[tuple[str | None, list[Check]]]
+ByHost = dict[str | None, dict[str, Check]]
 STEP_US = 2_000_000  # a wall clock that differs by more from the boot clock than before has been set
 
 
@@ -102,8 +104,8 @@ class Scheduler:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ticker = Ticker(clock)
-        self._due: dict[str, Check] = {}
-        self._members: dict[tuple[float, float], dict[str, Check]] = {}
+        self._due: ByHost = {}
+        self._members: dict[tuple[float, float], ByHost] = {}
         self._beats: dict[tuple[float, float], Beat] = {}
         self._places: dict[str, tuple[float, float]] = {}
         self._calendar: dict[str, int] = {}
@@ -116,8 +118,8 @@ class Scheduler:
         wanted = {check.key: check for check in checks}
         for key in [key for key in self._checks if key not in wanted]:
             self._leave(key)
-            self._checks.pop(key)
-            self._due.pop(key, None)
+            gone = self._checks.pop(key)
+            self._due.get(gone.host, {}).pop(key, None)
             self._retrying.discard(key)
         for key, check in wanted.items():
             known = self._checks.get(key)
@@ -149,19 +151,19 @@ class Scheduler:
     def now(self, key: str) -> None:
         """Make a check due at once."""
         if (check := self._checks.get(key)) is not None:
-            self._due[key] = check
+            self._due.setdefault(check.host, {})[key] = check
 
-    def take(self) -> list[Check]:
-        """What has come due since the last time."""
+    def take(self) -> Batches:
+        """What has come due since the last time, each check once; one unit of polling is one host."""
         self._ticker.run_pending()
         now_us, was_set = self._clock.now(), self._was_set()
         for key, at_us in list(self._calendar.items()):
             if at_us <= now_us:
-                self._due[key] = self._checks[key]
+                self.now(key)
             if at_us <= now_us or was_set:
                 self._plan(self._checks[key], now_us)
         taken, self._due = self._due, {}
-        return list(taken.values())
+        return [(host, list(checks.values())) for host, checks in taken.items() if checks]
 
     def places(self) -> dict[str, tuple[float, float]]:
         """Where each check stands that runs in slots: its interval and its phase, in seconds."""
@@ -206,14 +208,18 @@ class Scheduler:
         if place not in self._beats:
             self._members[place] = {}
             self._beats[place] = self._ticker.bucket(seconds, phase_seconds, lambda: self._come(place))
-        self._members[place][key] = self._checks[key]
+        check = self._checks[key]
+        self._members[place].setdefault(check.host, {})[key] = check
 
     def _leave(self, key: str) -> None:
         self._calendar.pop(key, None)
         place = self._places.pop(key, None)
         if place is None:
             return
-        del self._members[place][key]
+        host = self._checks[key].host
+        del self._members[place][host][key]
+        if not self._members[place][host]:
+            del self._members[place][host]
         if not self._members[place]:
             self._ticker.cancel_job(self._beats.pop(place))
             del self._members[place]
@@ -221,12 +227,13 @@ class Scheduler:
     def _refer_to(self, check: Check) -> None:
         """It stands where it stood, but was edited otherwise."""
         if (place := self._places.get(check.key)) is not None:
-            self._members[place][check.key] = check
-        if check.key in self._due:
-            self._due[check.key] = check
+            self._members[place][check.host][check.key] = check
+        if check.key in self._due.get(check.host, {}):
+            self._due[check.host][check.key] = check
 
     def _come(self, place: tuple[float, float]) -> None:
-        self._due.update(self._members.get(place, {}))
+        for host, checks in self._members.get(place, {}).items():
+            self._due.setdefault(host, {}).update(checks)
 
 
 def _interval(check: Check) -> float | None:
@@ -236,8 +243,8 @@ def _interval(check: Check) -> float | None:
     return None
 
 
-def batches(checks: Iterable[Check]) -> list[tuple[str | None, list[Check]]]:
-    """One unit of polling is one host in one tick: due checks by host."""
+def batches(checks: Iterable[Check]) -> Batches:
+    """Checks by host."""
     found: dict[str | None, list[Check]] = {}
     for check in checks:
         found.setdefault(check.host, []).append(check)

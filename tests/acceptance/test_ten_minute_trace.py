@@ -82,8 +82,8 @@ def walking(files: list[str]) -> Iterator[list[str]]:
 async def one_tick(agent: Agent) -> None:
     """What the daemon does with a check that is due, step by step."""
     agent.scheduler.adopt(agent.book.policies.checks.values(), soon=[KEY])
-    due = agent.scheduler.take()
-    assert [check.key for check in due] == [KEY]
+    [(host, due)] = agent.scheduler.take()
+    assert (host, [check.key for check in due]) == ("here", [KEY])
     (result,) = await agent.pipeline.watch(agent.book.policies.hosts["here"], due)
     assert result.look.metrics["status"] == 503
     await agent.recorder.flush()

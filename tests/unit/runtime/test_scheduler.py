@@ -12,7 +12,7 @@ import schedule
 from agent.clock import NANOSECONDS
 from agent.model.cadence import At, Every
 from agent.model.check import Check, Rules, RunFrom
-from agent.runtime.scheduler import SLOTS, Scheduler, Ticker, batches, phase
+from agent.runtime.scheduler import SLOTS, Batches, Scheduler, Ticker, batches, phase
 from tests.fakes.clock import ToldClock
 
 EVERY_30 = (Every(seconds=30.0),)
@@ -30,8 +30,8 @@ def check(name: str = "web", host: str | None = "web1", **more: Any) -> Check:
     return Check(**{**usual, **more})
 
 
-def keys(checks: list[Check]) -> list[str]:
-    return [one.key for one in checks]
+def keys(found: Batches) -> list[str]:
+    return [one.key for _, checks in found for one in checks]
 
 
 def ran(scheduler: Scheduler, clock: ToldClock, seconds: float, tick: float = 1.0) -> Counter[str]:
@@ -156,7 +156,7 @@ def test_all_of_a_host_with_one_interval_come_in_one_tick(clock: ToldClock) -> N
     ticks = set()
     for _ in range(120):
         clock.pass_seconds(0.25)
-        ticks |= {tuple(keys(found)) for _, found in batches(scheduler.take())}
+        ticks |= {tuple(keys([batch])) for batch in scheduler.take()}
     assert ticks == {
         ("shop/checks/a@web1", "shop/checks/b@web1"),
         ("shop/checks/c@web2",),
@@ -192,7 +192,18 @@ def test_what_is_taken_is_the_check_as_it_is_now(clock: ToldClock) -> None:
     told = check(title="other words")
     scheduler.now(told.key)
     scheduler.adopt([told])
-    assert scheduler.take() == [told]
+    assert scheduler.take() == [("web1", [told])]
+
+
+def test_an_edit_that_moves_nothing_is_taken_from_its_slot_too(clock: ToldClock) -> None:
+    scheduler = Scheduler(clock)
+    scheduler.adopt([check()])
+    before = scheduler.places()
+    told = check(title="other words")
+    scheduler.adopt([told])
+    assert scheduler.places() == before
+    clock.pass_seconds(120)
+    assert scheduler.take() == [("web1", [told])]
 
 
 def test_what_was_never_looked_at_is_due_at_once(clock: ToldClock) -> None:
