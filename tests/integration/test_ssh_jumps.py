@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import paramiko
 import psutil
@@ -19,6 +20,7 @@ from agent.model.host import Connection, Host
 from agent.transports import known_hosts
 from agent.transports.known_hosts import HostKey
 from agent.transports.ssh import Counts, SshPool
+from tests.lab.lab import Lab
 from tests.lab.sshd import Sshd, running_sshd
 from tests.lab.wait import until
 
@@ -304,3 +306,22 @@ def test_keys_are_asked_for_through_a_jump_host(sshd: Sshd, bastion: Sshd, pins:
     known_hosts.forget(pins, of(sshd, "any"))
     key = known_hosts.scan_key(pins, behind(sshd, of(bastion, "bastion")), soon())
     assert f"{key.type} {key.base64}" == sshd.public_key
+
+
+@pytest.mark.lab
+def test_the_name_of_a_host_behind_means_what_it_means_there(lab: Lab, tmp_path: Path) -> None:
+    """Only the jump host's own /etc/hosts knows it, and there it is the loopback."""
+    there = lab.hosts[0]
+    login: dict[str, Any] = {"user": there.user, "key_file": str(there.key_file), "connection": Connection.SSH}
+    gate = Host(name="gate", address=there.address, **login)
+    hidden = Host(name="hidden", address=there.name, jumps=(gate,), **login)
+    pins = tmp_path / "known_hosts"
+    kind, body = there.public_key.split()
+    for host in (gate, hidden):
+        known_hosts.pin(pins, host, HostKey(type=kind, base64=body))
+    pool = SshPool(pins, CLOCK)
+    try:
+        [section] = pool.run_batch(hidden, [("hostname; echo $SSH_CONNECTION", 5.0)], soon())
+    finally:
+        pool.close()
+    assert section.text.split()[:2] == [there.name, "127.0.0.1"]
