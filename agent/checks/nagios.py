@@ -3,7 +3,8 @@
 The plugin API of the Monitoring Plugins' developer guidelines: exit 0 is ok, 1 warning, 2 critical, 3 unknown, and only
 the exit code counts; any other code, a signal or running out of time is unknown. Text, long text and performance data
 come from stdout; every value of the performance data is a metric under its label, in the unit that it names. The
-plugin's own ranges have made its verdict: `warn` and `crit` of the policy add to it.
+plugin's own ranges have made its verdict, and the evidence says by which of them; `warn` and `crit` of the policy add to
+it. Of what it prints 60,000 bytes are read. It is over when all that it started have let go of its output.
 """
 
 from collections.abc import Mapping
@@ -65,6 +66,8 @@ class Nagios:
         if (verdict := _EXIT.get(section.exit_code)) is None:
             summary = f"{_wrong(section.exit_code)}: {output.text or errors.rpartition(chr(10))[2]}"
             return told(Verdict.UNKNOWN, summary, evidence=evidence)
+        if verdict is not Verdict.OK and (why := perfdata.alerts(output)):
+            evidence = f"{output.text}\n{why}\n{output.long_text}\n{errors}"
         summary = one_line(output.text or errors.rpartition("\n")[2]) or "(No output returned from plugin)"
         return told(verdict, summary, metrics=output.metrics, units=output.units, evidence=evidence)
 

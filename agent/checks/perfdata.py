@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
+from agent.checks import ranges
 from agent.checks.reading import one_line
 from agent.model.look import Unit
 
@@ -38,6 +39,18 @@ class Output:
     long_text: str
     metrics: Mapping[str, float]
     units: Mapping[str, Unit]
+    tokens: tuple[tuple[str, str], ...] = ()  # of the metrics: label, `value[unit];warn;crit;min;max`
+
+
+def alerts(output: Output) -> str:
+    """The metrics that lie where the plugin's own ranges alert, one line each: why its verdict is what it is."""
+    lines = []
+    for label, token in output.tokens:
+        value, warn, crit, *_ = [*token.split(";"), "", ""]
+        number = _NUMBER.match(value)
+        if number is not None and (state := ranges.exceeded(float(number[0]), warn, crit)):
+            lines.append(f"{label} is {value}: {state} by its range {crit if state == 'critical' else warn}")
+    return "\n".join(lines)
 
 
 def parse(printed: str) -> Output:
@@ -45,6 +58,7 @@ def parse(printed: str) -> Output:
     text, long_text, data = _divide(printed)
     metrics: dict[str, float] = {}
     units: dict[str, Unit] = {}
+    tokens: list[tuple[str, str]] = []
     prefix = ""
     for label, value in _tokens(data):
         parent, several, name = label.rpartition("::")  # check_multi: `a::b=1 c=2` means a::b and a::c
@@ -53,7 +67,8 @@ def parse(printed: str) -> Output:
         if measured is not None and len(metrics) < _METRICS:
             known = one_line(prefix + name, 120)
             metrics[known], units[known] = measured
-    return Output(text=text, long_text=long_text, metrics=metrics, units=units)
+            tokens.append((known, value))
+    return Output(text=text, long_text=long_text, metrics=metrics, units=units, tokens=tuple(tokens))
 
 
 def _divide(printed: str) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.checks.perfdata import parse
+from agent.checks.perfdata import alerts, parse
 from agent.model.look import Unit
 
 
@@ -66,3 +66,15 @@ def test_endless_quotes_take_no_time_and_endless_metrics_are_cut() -> None:
 def test_whatever_is_printed_every_metric_has_a_unit(printed: str) -> None:
     output = parse(printed)
     assert output.metrics.keys() == output.units.keys()
+
+
+def test_the_ranges_of_a_plugin_tell_which_value_made_the_verdict() -> None:
+    output = parse(
+        "WARNING | load1=2.5;1;9;0; 'free space'=3GB;10:;@2:4 rta=5ms;;; pl=7% odd=1;x;nan b=5;5;2:1;; c=6;5"
+    )
+    assert alerts(output).splitlines() == [
+        "load1 is 2.5: warning by its range 1",
+        "free space is 3GB: critical by its range @2:4",
+        "c is 6: warning by its range 5",
+    ]
+    assert alerts(parse("OK")) == ""

@@ -152,6 +152,13 @@ def test_a_plugin_is_judged_by_its_exit_code_alone(text: str, code: int, verdict
     assert (look.verdict, look.summary) == (verdict, summary)
 
 
+def test_a_plugin_that_is_not_ok_says_by_which_of_its_ranges() -> None:
+    options = NagiosOptions(command="x")
+    look = Nagios.read(printed("DISK full | /=95%;80;90\nmore", 2), options)
+    assert look.evidence == "DISK full\n/ is 95%: critical by its range 90\nmore"
+    assert Nagios.read(printed("fine | /=95%;80;90", 0), options).evidence == "fine"
+
+
 def shown(load: str, active: str, sub_state: str, result: str = "success") -> Section:
     return printed(f"LoadState={load}\nActiveState={active}\nSubState={sub_state}\nResult={result}\nNRestarts=0\n")
 
