@@ -282,8 +282,8 @@ def test_a_host_behind_that_swallows_everything_does_not_cost_the_others_their_j
         hole = dataclasses.replace(behind(sshd, hop, name="hole"), port=full.getsockname()[1])
         begun = CLOCK.boottime()
         with pytest.raises(TransportError, match="cannot be reached from the jump host bastion: no answer in time"):
-            echo(pool, hole, soon(1.0))
-        assert CLOCK.boottime() - begun < 3_000_000_000
+            echo(pool, hole, soon(3.0))  # a fifth of it is for the jump host to say that it is there
+        assert CLOCK.boottime() - begun < 5_000_000_000
     echo(pool, well)
     assert pool.counts() == Counts(connections=1, jumps=1, round_trips=2)
 
