@@ -107,7 +107,9 @@ async def _values(asking: Session, options: SnmpOptions, before: _Memory, access
     row = dict(zip(names, cells[len(first) :], strict=True))
     missing = [names[name] for name, cell in row.items() if cell[0] in ber.ABSENT]
     reading = _Reading(before, cells[0] if first else None, deadline, access)
-    metrics, units = reading.metrics("", {name: cell for name, cell in row.items() if names[name] not in missing})
+    if missing:
+        row = {name: cell for name, cell in row.items() if cell[0] not in ber.ABSENT}
+    metrics, units = reading.metrics("", row)
     if missing:
         verdict, summary = Verdict.CRITICAL, f"no {', '.join(missing)} there"
     else:
@@ -164,11 +166,11 @@ class _Reading:
         self._moment = None if uptime is None else moment(uptime, deadline.clock.boottime())
         self._seconds = seconds_between(before.moment, self._moment) if before.moment and self._moment else None
 
-    def left(self) -> _Memory:
-        """What the next look will want to know."""
+    def left(self) -> _Memory | None:
+        """What the next look will want to know; None when it is what it was."""
         before, counts = self._before, bool(self._counters)
         if not counts and not before.counts and before.access is self._access:
-            return before
+            return None
         return _Memory(access=self._access, moment=self._moment, counters=self._counters, counts=counts)
 
     def metrics(self, instance: str, row: Mapping[str, Cell]) -> tuple[dict[str, Measure], dict[str, Unit]]:
