@@ -127,7 +127,7 @@ def main() -> dict[str, Any]:
             peer.name: stack.enter_context(theirs(peer, folder / peer.package)) for peer in GOALS if peer not in gone
         }
         us = stack.enter_context(ours(folder / "ours"))
-        time.sleep(2 * LOAD.every)  # the first looks were all at once, the second still counted up; now each has its slot
+        time.sleep(2 * LOAD.every)  # after the first looks, all at once, and the second, which still count up
         costs: list[dict[str, float]] = []
         for _ in range(WINDOWS):
             for one in (us, *running.values()):
