@@ -24,6 +24,7 @@ from agent.model.look import Look, Unit, Verdict
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")  # RFC 9110, 5.6.2: names of methods and headers
 _OURS = frozenset({"connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "expect"})
+_AT_ONCE = 65_536  # bytes; what is longer is judged in a thread, for a search may take a while
 _EXCERPT = 500  # of an answer that was not as expected: its first lines say why
 
 
@@ -128,7 +129,14 @@ class Http:
             return told(Verdict.CRITICAL, str(error))
         except TimeoutError:
             return told(Verdict.CRITICAL, f"no answer within {round(patience, 1):g} s")
-        return _judged(answer, options.expect, (deadline.clock.boottime() - begun) / NANOSECONDS)
+        took = (deadline.clock.boottime() - begun) / NANOSECONDS
+        if len(answer.body) <= _AT_ONCE:
+            return _judged(answer, options.expect, took)
+        try:
+            async with asyncio.timeout(deadline.remaining_seconds()):
+                return await asyncio.to_thread(_judged, answer, options.expect, took)
+        except TimeoutError:
+            return told(Verdict.UNKNOWN, "the answer could not be searched in time: are the patterns simple enough?")
 
 
 def _judged(answer: Answer, expect: Expected, took: float) -> Look:

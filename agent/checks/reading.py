@@ -14,6 +14,7 @@ from agent.closed import Text
 from agent.model.look import NO_METRICS, Look, Measure, Unit, Verdict
 
 SUMMARY_CHARACTERS = 200  # one line of a terminal or a ticket's title
+_PATTERN_STEPS = 4_000  # RE2 is linear in the text, but times these at worst: `.{0,100}` has 900
 JSON_VALUES = 50_000  # a mebibyte of small ones would be a hundred in memory
 EVIDENCE_CHARACTERS = 2_000  # enough for a stack trace, too little to fill a store
 # Colours, window titles and their like (ECMA-48), whole, so that no half of one stays behind as text.
@@ -77,11 +78,15 @@ def compiled(pattern: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     try:
-        return re2.compile(pattern, options)
+        found = re2.compile(pattern, options)
     except re2.error as error:
         said: Any = error.args[0] if error.args else ""
         words = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
         raise ValueError(f"{pattern!r} is not a pattern (RE2): {words}") from error
+    if found.programsize > _PATTERN_STEPS:
+        much = f"{found.programsize:,} steps, where {_PATTERN_STEPS:,} are allowed"
+        raise ValueError(f"{one_line(pattern, 60)!r} is too large a pattern: {much}")
+    return found
 
 
 def is_found(pattern: str, text: str) -> bool:

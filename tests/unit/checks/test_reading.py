@@ -49,6 +49,10 @@ def test_patterns_are_re2_and_say_what_is_wrong() -> None:
         compiled("(")
     with pytest.raises(ValueError, match="RE2"):
         compiled(r"(a)\1")
+    for bomb in (r"((a{1,100}){1,100}){1,100}", r"(x{1000}){1000}", r"(x?){900}(a{1,30}){1,30}b", r".{1000}" * 50):
+        with pytest.raises(ValueError, match=r"RE2|too large a pattern"):
+            compiled(bomb)
+    assert compiled(r"status.{0,100}ok")
 
 
 def test_stdout_and_stderr_are_told_apart_even_when_the_first_is_odd() -> None:
