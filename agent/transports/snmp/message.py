@@ -20,6 +20,9 @@ from agent.transports.snmp.ber import OID as OID_TAG
 GET, RESPONSE, GETBULK, REPORT = 0xA0, 0xA2, 0xA5, 0xA8
 V2C, V3 = 1, 3
 TOO_BIG = 1
+_SHORT = bytes((INTEGER, 1, V2C, OCTETS))  # how a short message goes on after its length, up to the community's
+_NUMBER_HEAD = bytes((INTEGER, 4))
+_ALL_WELL = bytes((INTEGER, 1, 0)) * 2  # the status of an answer, and to which name it belongs
 _NUMBER = 4  # bytes of every request's number: those between 2^30 and 2^31 need no fewer
 _STATUS = {
     TOO_BIG: "the answer would be too big for it",
@@ -72,6 +75,21 @@ def v2c(community: bytes, asked: tuple[bytes, bytes], number: int) -> bytes:
 
 def opened(data: bytes) -> tuple[int, int, int]:
     """Version, number and the place after it, of any message that came: what tells whose answer it is."""
+    return _opened_short(data) or _opened(data)
+
+
+def _opened_short(data: bytes) -> tuple[int, int, int] | None:
+    """The same of the most frequent kind, a short answer of v2c to a number of ours, in a third of the time."""
+    size = len(data)
+    if size < 20 or data[1] != size - 2 or size > 129 or not data.startswith(_SHORT, 2) or data[0] != SEQUENCE:
+        return None
+    at = 7 + data[6]
+    if at + 8 > size or data[at] != RESPONSE or at + 2 + data[at + 1] > size or data[at + 2 : at + 4] != _NUMBER_HEAD:
+        return None
+    return V2C, int.from_bytes(data[at + 4 : at + 8], "big", signed=True), at + 8
+
+
+def _opened(data: bytes) -> tuple[int, int, int]:
     start, end = header(data, 0, SEQUENCE)
     if end != len(data):
         raise MalformedError("something follows the message")
@@ -89,8 +107,12 @@ def opened(data: bytes) -> tuple[int, int, int]:
 
 def answered(data: bytes, at: int) -> list[Varbind]:
     """The names and values of a response, read from after its number; StatusError when it says why there are none."""
-    status, at = signed(data, at)
-    _, at = signed(data, at)
+    status = 0
+    if data.startswith(_ALL_WELL, at):
+        at += len(_ALL_WELL)
+    else:
+        status, at = signed(data, at)
+        _, at = signed(data, at)
     start, end = header(data, at, SEQUENCE)
     if status:
         raise StatusError(status)

@@ -81,6 +81,16 @@ def test_whatever_is_changed_or_cut_in_a_message_is_refused_in_words(whole: byte
             read(changed)
 
 
+@settings(max_examples=300)
+@given(st.integers(0, 50), st.binary(max_size=3))
+def test_what_is_read_in_short_is_read_the_same_at_length(place: int, piece: bytes) -> None:
+    answer = PLAIN.replace(b"\xa5", b"\xa2")
+    assert message._opened_short(answer) == (message.V2C, 2**30, answer.index(b"\x40\0\0\0") + 4)
+    changed = answer[:place] + piece + answer[place + len(piece) :]
+    short = message._opened_short(changed)
+    assert short is None or short == message._opened(changed)
+
+
 def test_what_we_sign_is_signed_and_what_we_seal_is_sealed() -> None:
     assert b"\x2b\x06\x01\x02\x01\x01\x05" not in HONEST
     version, number, at = message.opened(HONEST)
