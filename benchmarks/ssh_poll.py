@@ -207,11 +207,14 @@ class Peers:
 
     def _masters_cpu(self) -> float:
         """CPU seconds of all ControlMasters; the kernel's own nanoseconds, for its ticks are too coarse."""
-        return sum(int(Path(f"/proc/{one.pid}/schedstat").read_text().split()[0]) for one in self._masters()) / 1e9
+        masters = self._masters()
+        if len(masters) < HOSTS:
+            raise RuntimeError(f"only {len(masters)} ControlMasters are there, and they are to be charged")
+        return sum(int(Path(f"/proc/{one.pid}/schedstat").read_text().split()[0]) for one in masters) / 1e9
 
     def _masters(self) -> list[psutil.Process]:
         named = [(one, " ".join(one.info["cmdline"] or ())) for one in psutil.process_iter(["cmdline"])]
-        return [one for one, line in named if line.endswith("[mux]") and f"{self._folder}/cp/" in line]
+        return [one for one, line in named if "[mux]" in line and f"{self._folder}/cp/" in line]
 
 
 def main() -> dict[str, Any]:
