@@ -187,12 +187,11 @@ class Tree:
 
     def cpu_seconds(self) -> float:
         """Of all that live, and of all that they saw the end of."""
-        found = [process.cpu_times() for process in self._living()]
-        return float(sum(one.user + one.system + one.children_user + one.children_system for one in found))
+        return sum(map(_cpu_seconds, self._living()))
 
     def megabytes(self) -> float:
         """Memory of its own and its share of what is shared (PSS)."""
-        return float(sum(process.memory_full_info().pss for process in self._living()) / 1e6)
+        return sum(map(_megabytes, self._living()))
 
     def end(self) -> None:
         """End every process: a launcher's end is not the end of what it launched."""
@@ -214,6 +213,21 @@ class Tree:
             return [self._child, *self._child.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0  # a plugin that just ended: its parent has its time by now
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def _megabytes(process: psutil.Process) -> float:
+    try:
+        return float(process.memory_full_info().pss / 1e6)
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 @contextlib.contextmanager
