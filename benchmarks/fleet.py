@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 
 from agent.clock import MICROSECONDS, NANOSECONDS, SystemClock
+from agent.errors import StoreError
 from agent.model.check import host_of
 from agent.runtime.scheduler import phase
 from agent.store import folder as folders
@@ -110,7 +111,10 @@ class Daemon:
 
     def begun(self) -> dict[str, int]:
         """When each host's or check's latest look began, microseconds."""
-        store = Store.open(self._folder / "var", self._clock, migrate=False)
+        try:
+            store = Store.open(self._folder / "var", self._clock, migrate=False)
+        except StoreError:  # it is being made
+            return {}
         try:
             with store.read() as reader:
                 found = looks.latest(reader)
