@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+from collections.abc import Mapping
 
 from agent.model.cadence import Cadence
 
@@ -73,8 +74,38 @@ class Point:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Cycle:
+    """How far the drills of a backup have come on their way through all files.
+
+    Files are ordered by HMAC(key, path); `order` is the mark of that key. In a round every file is drawn once: `round`
+    counts from 1, `drawn` slices of `planned` are behind it, and the last file drawn had the rank `cursor` (hex).
+    """
+
+    order: str = ""
+    round: int = 1
+    drawn: int = 0
+    planned: int = 0
+    cursor: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Older:
+    """An older snapshot that a drill restored as well; `compared` entries of it were as they had been."""
+
+    snapshot: str
+    at_us: int
+    compared: int
+    fault_count: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Proof:
-    """One drill of one point: what was compared and how long the restore took."""
+    """One drill of one point: what was compared and how long it took.
+
+    `files` of the snapshot hold `whole_bytes`; `sampled` of them were restored (0: the whole), `size_bytes` compared.
+    `parts` are the seconds of each step, `seconds` all of them from the order to the proof. `turn` counts the drills
+    of a backup; `cycle` says where the next one goes on.
+    """
 
     key: str
     exec_id: str
@@ -85,3 +116,13 @@ class Proof:
     torn: int
     faults: tuple[str, ...]
     restore_seconds: float
+    snapshot_at_us: int = 0
+    turn: int = 0
+    files: int = 0
+    sampled: int = 0
+    size_bytes: int = 0
+    whole_bytes: int = 0
+    seconds: float = 0.0
+    parts: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    cycle: Cycle = Cycle()
+    older: Older | None = None

@@ -7,12 +7,15 @@ from typing import Any
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 
-from agent.model.backup import Point, Proof
+from agent.model.backup import Cycle, Older, Point, Proof
 from agent.store.canonical import clean, dumps, loads
 from agent.store.tables import points as points_table
 from agent.store.tables import proofs as proofs_table
 from agent.store.tx import Reader, Tx, reading
 
+_MEASURED = (
+    "snapshot_at_us", "turn", "files", "sampled", "size_bytes", "whole_bytes", "seconds", "parts", "cycle", "older",
+)  # fmt: skip  # what came with revision 0003, as one JSON document
 # An adopted job may be collected twice; the second time changes nothing.
 _ADD_POINT = insert(points_table).on_conflict_do_nothing(index_elements=[points_table.c.exec_id])
 _ADD_PROOF = insert(proofs_table).on_conflict_do_nothing(index_elements=[proofs_table.c.exec_id])
@@ -39,8 +42,15 @@ def add_point(tx: Tx, point: Point) -> bool:
 def add_proof(tx: Tx, proof: Proof) -> bool:
     """Keep a drill's finding; False when its execution has left one already."""
     faults = dumps([clean(fault) for fault in proof.faults])
-    row = {**dataclasses.asdict(proof), "passed": int(proof.passed), "faults": faults}
+    values = dataclasses.asdict(proof)
+    document = dumps({name: values.pop(name) for name in _MEASURED})
+    row = {**values, "passed": int(proof.passed), "faults": faults, "document": document}
     return tx.connection.execute(_ADD_PROOF, row).rowcount == 1
+
+
+def proofs(reader: Reader, key: str, limit: int | None = None) -> list[Proof]:
+    """The drills of a backup, the newest first."""
+    return [_proof(row) for row in reading(reader).execute(_PROOFS.limit(limit), {"at_key": key}).mappings()]
 
 
 def points(reader: Reader, key: str, limit: int | None = None) -> list[Point]:
@@ -81,5 +91,10 @@ def _point(row: Mapping[Any, Any]) -> Point:
 
 
 def _proof(row: Mapping[Any, Any]) -> Proof:
-    values = {field.name: row[field.name] for field in dataclasses.fields(Proof)}
-    return Proof(**{**values, "passed": bool(row["passed"]), "faults": tuple(loads(row["faults"]))})
+    values = {field.name: row[field.name] for field in dataclasses.fields(Proof) if field.name not in _MEASURED}
+    measured = {name: value for name, value in loads(row["document"]).items() if name in _MEASURED}
+    if "cycle" in measured:
+        measured["cycle"] = Cycle(**measured["cycle"])
+    if measured.get("older"):
+        measured["older"] = Older(**measured["older"])
+    return Proof(**{**values, **measured, "passed": bool(row["passed"]), "faults": tuple(loads(row["faults"]))})

@@ -3,7 +3,7 @@
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.types import Float
 
-HEAD = "0002"  # the revision these tables stand for
+HEAD = "0003"  # the revision these tables stand for
 APPLICATION_ID = 0x57414B45  # "WAKE" in the file's header: it is ours, not another program's database
 
 metadata = MetaData()
@@ -203,6 +203,7 @@ proofs = _table(
     _integer("torn"),
     _text("faults"),
     _float("restore_seconds"),
+    _text("document"),
 )
 
 policy_sets = _table("policy_sets", _integer("generation", key=True), _text("digest"), _integer("saved_at_us"))

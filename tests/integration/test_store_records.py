@@ -1,5 +1,6 @@
 """The smaller nouns of the store, on real SQLite: numbers, states, looks, backups, policies, switches, orders, owners."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.errors import ConflictError, OwnedError, StoreError
-from agent.model.backup import Point, Proof
+from agent.model.backup import Cycle, Older, Point, Proof
 from agent.model.journal import Entry
 from agent.model.look import Look, Measure, Result, Verdict
 from agent.store import (
@@ -176,6 +177,18 @@ def test_points_and_proofs_are_found_the_newest_first(tx: Tx) -> None:
     assert backups.last_proof(tx, "b") == proof(2, passed=False)
     assert backups.last_passed_proof(tx, "b") == proof(1, passed=True)
     assert backups.points(tx, "another") == []
+    assert backups.proofs(tx, "b") == [proof(2, passed=False), proof(1, passed=True)]
+    assert backups.proofs(tx, "b", 1) == [proof(2, passed=False)]
+
+
+def test_what_a_drill_measured_and_where_the_next_one_goes_on_is_kept(tx: Tx) -> None:
+    whole = dataclasses.replace(
+        proof(1, passed=True), turn=4, files=900, sampled=200, size_bytes=5, whole_bytes=10, seconds=2.5,
+        parts={"restored": 1.5, "compared": 1.0}, cycle=Cycle(order="ab", round=2, drawn=3, planned=5, cursor="7f"),
+        older=Older(snapshot="old", at_us=7, compared=200, fault_count=0),
+    )  # fmt: skip
+    assert backups.add_proof(tx, whole)
+    assert backups.last_proof(tx, "b") == whole
 
 
 def test_a_job_collected_twice_leaves_one_point_and_one_proof(tx: Tx) -> None:
