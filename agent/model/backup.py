@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from agent.model.cadence import Cadence
 
@@ -19,11 +20,29 @@ class Standing(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Repository:
-    """Where restic keeps its data; the password is a reference, never a value."""
+    """Where restic keeps its data; password, credentials and a secret url are references, never values.
+
+    `url` is a full path or what restic takes for one (`sftp:`, `rest:`, `s3:`), empty where `url_secret` names it.
+    `credentials` lead from the name of a credential to the name of its secret. With `per_host` each host has a
+    repository of its own below the url. `at_once` jobs may work there, each at `limit_bits` per second at most;
+    `lock_wait_seconds` is how long one waits for a lock that is not ours.
+    """
 
     name: str
     url: str
     password_secret: str
+    url_secret: str = ""
+    credentials: Mapping[str, str] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
+    per_host: bool = True
+    at_once: int = 4
+    limit_bits: float | None = None
+    lock_wait_seconds: float = 60.0
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The names of all secrets it needs."""
+        named = (self.password_secret, self.url_secret, *self.credentials.values())
+        return tuple(dict.fromkeys(name for name in named if name))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
