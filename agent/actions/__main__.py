@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from agent.transports import openssh
+
 EVENTS, SCRATCH = "events.jsonl", "tmp"
 SSH_CONFIG = "config"
 BLANK = "********"
@@ -143,7 +145,7 @@ def connection(job: Mapping[str, Any], folder: str) -> dict[str, object]:
     switch host keys off. To the ssh that it starts for a jump host (`-J`), ssh hands on nothing but its `-F`.
     """
     options = (
-        *_trusting(job),
+        *openssh.trusting(str(job["known_hosts"])),
         "ControlMaster=auto",
         "ControlPersist=60s",
         f"ControlPath={folder}/%C",
@@ -152,36 +154,9 @@ def connection(job: Mapping[str, Any], folder: str) -> dict[str, object]:
     return {"ansible_ssh_args": arguments, "ansible_host_key_checking": True, "ansible_ssh_host_key_checking": True}
 
 
-def _trusting(job: Mapping[str, Any]) -> tuple[str, ...]:
-    known_hosts = str(job["known_hosts"]).replace("%", "%%")
-    return (
-        f'UserKnownHostsFile="{known_hosts}"',
-        "GlobalKnownHostsFile=/dev/null",
-        "StrictHostKeyChecking=yes",
-        "UpdateHostKeys=no",
-        "ServerAliveInterval=15",
-        "ServerAliveCountMax=4",
-    )
-
-
 def ssh_config(job: Mapping[str, Any]) -> str:
     """What every ssh of the play reads first (ssh_config(5)): how jump hosts are reached; then what the user has."""
-    lines = ["Host *", *_trusting(job), "ControlMaster=no", "ControlPath=none"]
-    for name in dict.fromkeys(hop["name"] for hop in job["hops"]):
-        lines += [f"Host {name}", *_login([hop for hop in job["hops"] if hop["name"] == name])]
-    return "\n".join(
-        [*lines, "Host *", "ConnectTimeout=10", "Include ~/.ssh/config", "Include /etc/ssh/ssh_config", ""]
-    )
-
-
-def _login(same: Sequence[Mapping[str, Any]]) -> list[str]:
-    """How ssh gets to a jump host; where it stands with several users or ports, these are in `-J` itself."""
-    lines = []
-    for option, name in (("HostName", "address"), ("Port", "port"), ("User", "user"), ("IdentityFile", "key_file")):
-        values = {hop[name] for hop in same}
-        if len(values) == 1 and (value := values.pop()) is not None:
-            lines.append(f'{option}="{str(value).replace("%", "%%") if name == "key_file" else value}"')
-    return lines
+    return openssh.config_text(str(job["known_hosts"]), job["hops"])
 
 
 def hand_over(content: bytes, path: Path) -> None:

@@ -8,7 +8,7 @@ import dataclasses
 import enum
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,11 +17,14 @@ from agent.clock import Deadline
 from agent.closed import ClosedModel
 from agent.errors import InputError
 from agent.model.backup import Point, Proof
+from agent.model.host import Connection
 from agent.registry import stamp
+from agent.transports.openssh import Route
 
 FAMILY = "backup"
 JOB, RESULT, PROGRESS = "job.json", "result.json", "progress.json"
 PASSWORD_FILE = "RESTIC_PASSWORD_FILE"  # noqa: S105  # the name of a variable that holds a path
+SECRETS_FILE = "WATCHKEEPER_SECRETS"  # the same, of a file with JSON: the secrets that the options name
 _EXEC_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 Class = TypeVar("Class", bound=type)
 
@@ -57,7 +60,7 @@ class Job:
 
     `repository` is an absolute folder, `state` the agent's; `timeout_seconds` is all the job may take.
     `snapshot` and `manifest` name the point to drill or restore; without them the newest one is taken, for a restore
-    the newest at or before `at_us`. `contains` and `rto_seconds` belong to a drill, `target`, `include` to a restore.
+    the newest at or before `at_us`. `route` leads to the host; without it the host is this machine. `contains` and `rto_seconds` belong to a drill, `target`, `include` to a restore.
     """
 
     kind: Kind
@@ -77,6 +80,7 @@ class Job:
     target: str = ""
     at_us: int | None = None
     include: tuple[str, ...] = ()
+    route: Route | None = None
 
     def __post_init__(self) -> None:
         """Two fields become names of files and tags; they are ours, and must look like it."""
@@ -207,17 +211,22 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
-    """Where a job works: until when, with which environment, and to whom it reports."""
+    """Where a job works: until when, with which environment, to whom it reports; the values of secrets, by name."""
 
     deadline: Deadline
     environment: Mapping[str, str]
     report: Callable[[Progress], None]
+    secrets: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
 
 
 class Engine(Protocol):
-    """What every engine class carries. OPTIONS is the model of what stands behind its name in YAML."""
+    """What every engine class carries. OPTIONS is the model of what stands behind its name in YAML.
+
+    REACHES: over which connections it gets at a host.
+    """
 
     OPTIONS: ClassVar[type[ClosedModel]]
+    REACHES: ClassVar[frozenset[Connection]]
 
     @staticmethod
     def backup(job: Job, setting: Setting, /) -> BackupResult:
@@ -234,6 +243,20 @@ class Engine(Protocol):
     @staticmethod
     def snapshots(job: Job, setting: Setting, /) -> SnapshotsResult:
         """List what is there to be restored."""
+
+
+def secret_names(options: Any) -> tuple[str, ...]:
+    """The secrets that plain options refer to, by `{secret: name}` at any depth."""
+    match options:
+        case {"secret": str(name)} if len(options) == 1:
+            return (name,)
+        case Mapping():
+            inner: Iterable[Any] = options.values()
+        case list() | tuple():
+            inner = options
+        case _:
+            return ()
+    return tuple(dict.fromkeys(name for one in inner for name in secret_names(one)))
 
 
 def engine(name: str) -> Callable[[Class], Class]:

@@ -1,8 +1,10 @@
 """Runs one job in a process of its own: `python -m agent.backups RUN_DIR`; exit code 0 only after a full success."""
 
+import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -57,6 +59,7 @@ def _do(job: Job, run_dir: Path) -> Result:
         deadline=Deadline.after(clock, job.timeout_seconds),
         environment={name: value for name, value in handed_down.items() if value},
         report=_Reporter(run_dir / PROGRESS, clock).report,
+        secrets=_secrets(os.environ.get("WATCHKEEPER_SECRETS")),
     )
     try:
         engine = cast("Engine", named(scan(agent.backups, FAMILY), "kind of backup", job.engine))
@@ -68,6 +71,13 @@ def _do(job: Job, run_dir: Path) -> Result:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return failure(job.kind, Outcome.FAILED, f"{where}{error.strerror}", f"look at the disk of {job.state}")
+
+
+def _secrets(path: str | None) -> Mapping[str, str]:
+    """The values of the secrets that the options name; their file exists in the shim's memory alone."""
+    if path is None:
+        return {}
+    return {str(name): str(value) for name, value in json.loads(Path(path).read_bytes()).items()}
 
 
 class _Reporter:

@@ -23,6 +23,7 @@ from agent.backups.restic.outcome import hint_for
 from agent.backups.restic.save import save
 from agent.closed import ClosedModel, Texts
 from agent.errors import InputError
+from agent.model.host import Connection
 
 
 def _full(paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -54,6 +55,7 @@ class Files:
     """Folders and files of this machine."""
 
     OPTIONS: ClassVar[type[ClosedModel]] = FilesOptions
+    REACHES: ClassVar[frozenset[Connection]] = frozenset({Connection.LOCAL})
 
     @staticmethod
     def backup(job: Job, setting: Setting, /) -> BackupResult:

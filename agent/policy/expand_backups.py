@@ -101,8 +101,8 @@ def _backup_on(
             wrong.append(place.fault("a backup needs a host: hosts: none is not for it", at_key=True))
             return
         host = scene.snapshot.hosts[name]
-        if host.connection is not Connection.LOCAL:
-            message = f"{entry.kind!r} saves this machine only, and host {name!r} is another one"
+        if host.connection not in engine.REACHES:
+            message = f"{entry.kind!r} saves {_whom(engine.REACHES)} only, and host {name!r} is another one"
             wrong.append((place / entry.kind).fault(message, at_key=True))
             return
         options: ClosedModel | None = entry.options
@@ -111,6 +111,12 @@ def _backup_on(
         if options is None:
             return
         yield dataclasses.replace(plan, key=key_of(plan.item, name), host=name, options=options)
+
+
+def _whom(reaches: frozenset[Connection]) -> str:
+    """In words, whom an engine gets at."""
+    words = {Connection.LOCAL: "this machine", Connection.SSH: "hosts over SSH", Connection.NETWORK_CLI: "devices"}
+    return " and ".join(text for connection, text in words.items() if connection in reaches)
 
 
 def freshness(backup: Backup) -> Check:

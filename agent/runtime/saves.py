@@ -1,6 +1,7 @@
 """Backups, drills and restores: filed as executions, run by their engine in a shim, kept as points and proofs."""
 
 import dataclasses
+import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from agent.secrets import Secrets
 from agent.store import backups, counters, dues, executions, ids, journal, leases
 from agent.store.engine import Store
 from agent.store.tx import Tx
+from agent.transports import openssh
 from agent.transports.child import Ended, Packet
 
 _KINDS = {ExecutionKind.BACKUP: Kind.BACKUP, ExecutionKind.DRILL: Kind.DRILL, ExecutionKind.RESTORE: Kind.RESTORE}
@@ -92,8 +94,17 @@ class Saves:
             cwd="/",
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"},
             timeout_seconds=backup.timeout_seconds + ENDING_SECONDS,
-            secret_files={engines.PASSWORD_FILE: self.secrets.get(backup.repository.password_secret).encode()},
+            secret_files={
+                engines.PASSWORD_FILE: self.secrets.get(backup.repository.password_secret).encode(),
+                **self._named(job),
+            },
         )
+
+    def _named(self, job: Job) -> Mapping[str, bytes]:
+        """The secrets that the engine's options name, as a file of the shim's memory; only a backup needs them."""
+        names = engines.secret_names(job.options) if job.kind is Kind.BACKUP else ()
+        values = {name: self.secrets.get(name) for name in names}
+        return {engines.SECRETS_FILE: json.dumps(values).encode()} if values else {}
 
     def job(self, kind: Kind, backup: Backup, execution: Execution) -> Job:
         """The engine's order for an execution."""
@@ -105,8 +116,13 @@ class Saves:
             state=str(config.state), timeout_seconds=backup.timeout_seconds, snapshot=str(args.get("snapshot", "")),
             manifest=str(args.get("manifest", "")), target=str(args.get("target", "")), at_us=args.get("at_us"),
             include=tuple(args.get("include", ())), contains=backup.drill.contains if backup.drill else (),
-            rto_seconds=backup.drill.rto_seconds if backup.drill else None,
+            rto_seconds=backup.drill.rto_seconds if backup.drill else None, route=self._route(backup),
         )  # fmt: skip
+
+    def _route(self, backup: Backup) -> openssh.Route | None:
+        """The way to the backup's host; None when that is this machine."""
+        host = self.book.policies.hosts[backup.host]
+        return openssh.route(host, self.book.policies.config.state / "known_hosts") if host.is_remote else None
 
     def backup(self, execution: Execution) -> Backup:
         """The backup that an execution belongs to."""

@@ -20,6 +20,7 @@ MAY_READ = {
     "WATCHDOG_USEC",  # how often systemd wants to hear from us: sd_watchdog_enabled(3)
     "WATCHKEEPER_RUN",  # the shim's mark, handed down to restic: by it a lost shim's children are found
     "RESTIC_PASSWORD_FILE",  # where the shim laid the repository's password, for restic to read
+    "WATCHKEEPER_SECRETS",  # where it laid the secrets that the options of a backup name
     "CREDENTIALS_DIRECTORY",  # where systemd laid the secrets: systemd.exec(5)
 }
 TAKES_ENVIRONMENT = {
