@@ -101,6 +101,11 @@ class AgentCheck(Probe, Protocol):
         """Look now; a refused port is a verdict, a broken check an exception; over by the deadline."""
 
 
+def is_instant(probe: type) -> bool:
+    """Whether its `look` only asks the kernel for what it has in memory, so that a thread would cost more than the look."""
+    return bool(getattr(probe, "INSTANT", False))
+
+
 def recalls(probe: type) -> bool:
     """Whether the functions of a probe class take the memory of its last look as one more argument."""
     return bool(getattr(probe, "RECALLS", False))

@@ -4,16 +4,19 @@ The kernel's averages over 1, 5 and 15 minutes (proc_loadavg(5)), divided by the
 every core had one task. Always ok by itself: `warn` and `crit` say what is too much.
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import ClassVar
 
 from agent.checks import check
 from agent.checks.reading import told
+from agent.clock import NANOSECONDS, SystemClock
 from agent.closed import ClosedModel
 from agent.model.check import RunFrom
 from agent.model.look import Look, Section, Unit, Verdict
 
+_CLOCK, _MINUTE = SystemClock(), 60 * NANOSECONDS
 _PRINTED = re.compile(r"^([0-9.]{1,15}) ([0-9.]{1,15}) ([0-9.]{1,15}) .*\n\s*([0-9]{1,6})\s*$", re.MULTILINE)
 
 
@@ -30,6 +33,7 @@ class Load:
     METRICS: ClassVar[Mapping[str, Unit]] = {"load1": Unit.NUMBER, "load5": Unit.NUMBER, "load15": Unit.NUMBER}
     RUN_FROM: ClassVar = RunFrom.HOST
     INSTANCES: ClassVar = False
+    INSTANT: ClassVar = True
 
     @staticmethod
     def script(_options: LoadOptions) -> str:
@@ -53,7 +57,15 @@ class Load:
         """The same of this machine."""
         import psutil
 
-        return _judged(psutil.getloadavg(), psutil.cpu_count() or 1)
+        return _judged(psutil.getloadavg(), _cores(_CLOCK.boottime() // _MINUTE))
+
+
+@functools.lru_cache(maxsize=1)
+def _cores(_minute: int) -> int:
+    """The cores that are online, asked once a minute: the kernel takes ten times longer to tell than the averages."""
+    import psutil
+
+    return psutil.cpu_count() or 1
 
 
 def _judged(averages: tuple[float, float, float], cores: int) -> Look:

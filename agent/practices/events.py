@@ -123,7 +123,7 @@ def advance(one: Instance, verdict: Verdict, at_us: int, rules: Rules) -> Instan
     calm = verdict.weight < one.hard.weight
     counted = (
         verdict,
-        0 if is_bad else min(one.ok_run + 1, recover),
+        0 if is_bad else recover if one.hard is Verdict.OK else min(one.ok_run + 1, recover),  # well: one is enough
         min(one.calm_run + 1, recover) if calm else 0,
         min(one.warn_run + 1, fail.count) if is_bad else 0,
         min(one.crit_run + 1, fail.count) if is_critical else 0,

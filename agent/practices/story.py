@@ -67,6 +67,11 @@ def step(state: CheckState, given: Input, rules: Rules) -> Outcome:  # noqa: C90
 
 def _result(state: CheckState, given: Result, rules: Rules) -> Outcome:
     """Count the result, then let the incident and the remedies follow."""
+    return (state, NOTHING) if _stays_well(state, given.look, rules) else _weighed(state, given, rules)
+
+
+def _weighed(state: CheckState, given: Result, rules: Rules) -> Outcome:
+    """The long way, which every result can go."""
     state, cleared = _unknown(state, given)
     verdicts = _verdicts(given.look, state, rules)
     instances, notes, why = _count(state, verdicts, given, rules)
@@ -74,6 +79,25 @@ def _result(state: CheckState, given: Result, rules: Rules) -> Outcome:
         state = dataclasses.replace(state, instances=instances)
     state, proven = _prove_itself(state, given, rules)
     return _follow(state, rules, given.ended_us, why, (*cleared, *notes, *proven), well=why)
+
+
+def _stays_well(state: CheckState, look: Look, rules: Rules) -> bool:
+    """Whether it is as well as it was, as nearly always, so that the long way would only come to the same."""
+    if look.verdict is not Verdict.OK or look.instances or rules.warn or rules.crit or rules.fail_after.window:
+        return False
+    if state.mark is not None or state.climb is not None or state.unknown_since_us is not None:
+        return False
+    one = state.instances.get("")
+    return (
+        one is not None
+        and len(state.instances) == 1
+        and one.raw is Verdict.OK
+        and one.hard is Verdict.OK
+        and one.ok_run == rules.recover_after
+        and not (one.calm_run or one.warn_run or one.crit_run or one.recent or one.absent)
+        and one.warn_first_us is None
+        and one.crit_first_us is None
+    )
 
 
 def _follow(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from agent.checks import Shape, Target, offers, recalls
+from agent.checks import Shape, Target, is_instant, offers, recalls
 from agent.clock import MICROSECONDS, NANOSECONDS, Clock, Deadline
 from agent.errors import HostKeyError, TransportError, WatchkeeperError
 from agent.model.check import Check, RunFrom, reach_key
@@ -65,18 +65,32 @@ class Looker:
         """Everything that is due: what the agent sees itself, and what goes over the host's line, in one batch."""
         lined: list[Check] = []
         parts: list[Coroutine[Any, Any, list[Result]]] = []
+        results: list[Result] = []
         is_reaching = False
         for check in checks:
             if check.kind == "reach":
                 is_reaching = True
             elif self._goes_over_line(host, check):
                 lined.append(check)
+            elif self._is_instant(check):
+                results.append(self._at_once(check))
             else:
                 parts.append(self._alone(host, check))
         if host is not None and (lined or is_reaching):
             parts.append(self._over_line(host, lined))
         found = await asyncio.gather(*parts) if len(parts) > 1 else [await part for part in parts]
-        return [result for results in found for result in results]
+        for some in found:
+            results += some
+        return results
+
+    def _is_instant(self, check: Check) -> bool:
+        return check.kind in self._probes and is_instant(self._probes[check.kind])
+
+    def _at_once(self, check: Check) -> Result:
+        begun_us, begun_ns = self._clock.now(), self._clock.boottime()
+        looking = functools.partial(self._probes[check.kind].look, check.options, *self._recalled(check))
+        found = guarded(check.key, looking, otherwise=_cannot_tell)
+        return self._result(check, found, begun_us, begun_ns)
 
     def _goes_over_line(self, host: Host | None, check: Check) -> bool:
         if host is None or host.connection not in _LINES or check.run_from is not RunFrom.HOST:

@@ -13,8 +13,9 @@ from agent.model.bounds import Bound, Relation
 from agent.model.check import RemedyRules, Rules, Threshold
 from agent.model.decision import Decision, Verb
 from agent.model.decision import as_document as told_document
-from agent.model.look import Look, Verdict
+from agent.model.look import Look, Result, Verdict
 from agent.model.state import CheckState, Phase, as_document, from_document
+from agent.practices import story as practice
 from agent.practices.story import step, wants_retry, wants_tick
 from tests.unit.practices.telling import KEY, MINUTE, OTHER, SECOND, START, Story, disks, letter, look, remedied, rules
 
@@ -728,3 +729,30 @@ def test_a_result_that_changes_nothing_reaches_no_decision() -> None:
     story.see("o")
     steady = story.state
     assert step(steady, story.inputs[-1], story.rules) == (steady, ())
+
+
+@given(
+    signs=some.text("ooocw?dpPsSn", max_size=40),
+    its_rules=some.builds(
+        rules,
+        fail_after=some.sampled_from([1, 2, Threshold(count=2, window=4), Threshold(count=1, seconds=90.0)]),
+        recover_after=some.integers(1, 3),
+        incident_from=some.sampled_from([None, Verdict.WARNING, Verdict.CRITICAL]),
+    ),
+)
+def test_the_short_way_of_a_check_that_stays_well_ends_where_the_long_one_does(signs: str, its_rules: Rules) -> None:
+    story, others = Story(its_rules), {"p": "reach", "P": "", "s": "upgrade", "S": ""}
+    for sign in signs:
+        if sign in "pP":
+            story.parents(*filter(None, [others[sign]]))
+        elif sign in "sS":
+            story.window(others[sign])
+        elif sign == "n":
+            story.gap()
+        else:
+            before, seen = story.state, disks(root="o", home="c") if sign == "d" else look(sign)
+            story.look(seen)
+            if practice._stays_well(before, seen, its_rules):
+                [*_, last] = story.inputs
+                assert isinstance(last, Result)
+                assert practice._weighed(before, last, its_rules) == (before, ())
