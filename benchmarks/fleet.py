@@ -6,8 +6,10 @@ HOSTS and MINUTES in the environment make it smaller.
 
 import json
 import os
+import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +27,7 @@ from agent.store import folder as folders
 from agent.store import looks, policies
 from agent.store.engine import Store
 from benchmarks.measuring import PROGRAM, Figure, result
+from benchmarks.ssh_poll import USER, account
 
 HOSTS = int(os.environ.get("HOSTS", "1000"))
 MINUTES = int(os.environ.get("MINUTES", "3"))
@@ -51,7 +54,7 @@ def lay_out(folder: Path) -> None:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
     public = " ".join((folder / "host_key.pub").read_text().split()[:2])
     lines = [f"host-{number} ansible_host={address}" for number, address in enumerate(addresses())]
-    settings = f"ansible_port={PORT} ansible_user=root ansible_ssh_private_key_file={folder}/id_user"
+    settings = f"ansible_port={PORT} ansible_user={USER} ansible_ssh_private_key_file={folder}/id_user"
     (folder / "inventory/hosts").write_text("[fleet]\n" + "\n".join(f"{line} {settings}" for line in lines) + "\n")
     (folder / "var").chmod(0o700)
     pins = folder / "var/known_hosts"
@@ -160,8 +163,10 @@ def until(is_so: Callable[[], bool]) -> None:
 
 def main() -> dict[str, Any]:
     """CPU, memory and lateness of the daemon while it watches the fleet, and its cost when nothing is due."""
-    with tempfile.TemporaryDirectory() as name:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the account goes, whatever ends us
+    with tempfile.TemporaryDirectory() as name, account():
         folder = Path(name)
+        folder.chmod(0o755)  # the account must find its authorized keys
         lay_out(folder)
         argv = [PROGRAM, "--config", str(folder / "config.yaml"), "run"]
         with (
