@@ -36,6 +36,15 @@ class Completed:
     truncated: bool = False
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Feed:
+    """Where a program's stdin comes from: a descriptor, others that it inherits, and one that interrupts it when readable."""
+
+    stdin: int
+    keep: tuple[int, ...] = ()
+    stop: int
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -56,7 +65,7 @@ def run(
     return conversation.outcome()
 
 
-def stream(
+def stream(  # noqa: PLR0913  # each is a word of its own at the call
     argv: Sequence[str],
     *,
     deadline: Deadline,
@@ -64,20 +73,44 @@ def stream(
     complain: Callable[[str], bool],
     env: Mapping[str, str] | None = None,
     grace_seconds: float = 10.0,
+    feed: Feed | None = None,
 ) -> Completed:
     """Run a program and hand over each line of its stdout to `hear` and of its stderr to `complain`, keeping none.
 
     At the deadline, or when one of them returns False, it is interrupted (SIGINT) and may tidy up for
     `grace_seconds` before it is killed; the exit code then is its own, unless the deadline was the reason.
+    `feed` says where its stdin comes from.
     """
-    child = _start(argv, subprocess.DEVNULL, env, None)
-    with _Lines(child, hear, complain) as conversation:
+    child = _start(argv, feed.stdin if feed else subprocess.DEVNULL, env, None, feed.keep if feed else ())
+    with _Lines(child, hear, complain, feed.stop if feed else None) as conversation:
         conversation.hold(deadline)
         conversation.wind_down(Deadline.after(deadline.clock, grace_seconds))
     return conversation.outcome()
 
 
-def _start(argv: Sequence[str], stdin: int, env: Mapping[str, str] | None, cwd: Path | None) -> subprocess.Popen[bytes]:
+def pour(
+    argv: Sequence[str],
+    *,
+    deadline: Deadline,
+    stdin: bytes,
+    take: Callable[[bytes], None],
+    complain: Callable[[bytes], None],
+    env: Mapping[str, str] | None = None,
+) -> Completed:
+    """Run a program to its end or to the deadline; hand over its stdout to `take` and its stderr to `complain`, as read.
+
+    Its stdin stays open behind what it is told: when that ends, we are gone. Nothing of it is in the answer but the
+    exit code. Whatever `take` raises ends the program.
+    """
+    child = _start(argv, subprocess.PIPE, env, Path("/"))
+    with _Pouring(child, stdin, take, complain) as conversation:
+        conversation.hold(deadline)
+    return conversation.outcome()
+
+
+def _start(
+    argv: Sequence[str], stdin: int, env: Mapping[str, str] | None, cwd: Path | None, keep: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             argv,
@@ -86,6 +119,7 @@ def _start(argv: Sequence[str], stdin: int, env: Mapping[str, str] | None, cwd: 
             stderr=subprocess.PIPE,
             env=env,
             cwd=cwd,
+            pass_fds=keep,
             start_new_session=True,
         )
     except OSError as error:
@@ -223,11 +257,25 @@ class _Lines(_Conversation):
     """One child whose lines are handed over as they come."""
 
     def __init__(
-        self, child: subprocess.Popen[bytes], hear: Callable[[str], bool], complain: Callable[[str], bool]
+        self,
+        child: subprocess.Popen[bytes],
+        hear: Callable[[str], bool],
+        complain: Callable[[str], bool],
+        stop: int | None,
     ) -> None:
         super().__init__(child, b"", _LINE_LIMIT)
         self._ears = (hear, complain)
         self._wants_more = True
+        self._stop = stop
+        if stop is not None:
+            self._selector.register(stop, selectors.EVENT_READ)
+
+    def _attend(self, descriptor: int) -> None:
+        if descriptor != self._stop:
+            super()._attend(descriptor)
+        elif self._stop is not None:
+            self._selector.unregister(self._stop)
+            self._truncated = True  # whoever feeds it has nothing good to give: interrupt it
 
     def wind_down(self, deadline: Deadline) -> None:
         """Interrupt the child if it still runs, give it until the deadline, then hand over what was left unfinished."""
@@ -257,3 +305,40 @@ class _Lines(_Conversation):
         if line and self._wants_more:
             self._wants_more = self._ears[descriptor == self._err](line.decode(errors="replace"))
             self._truncated = self._truncated or not self._wants_more
+
+
+class _Pouring(_Conversation):
+    """One child whose output is handed over as it is, in pieces, and whose stdin stays open."""
+
+    def __init__(
+        self,
+        child: subprocess.Popen[bytes],
+        stdin: bytes,
+        take: Callable[[bytes], None],
+        complain: Callable[[bytes], None],
+    ) -> None:
+        super().__init__(child, stdin, 0)
+        self._ears = (take, complain)
+
+    def _feed(self, descriptor: int) -> None:
+        try:
+            self._unsent = self._unsent[os.write(descriptor, self._unsent[:_CHUNK]) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self._unsent = self._unsent[:0]
+        if not self._unsent:
+            self._selector.unregister(self._pipes[descriptor])
+
+    def _hear(self, descriptor: int) -> bool:
+        if descriptor not in self._pipes:
+            return False
+        try:
+            data = os.read(descriptor, _CHUNK)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._close(descriptor)
+            return False
+        self._ears[descriptor == self._err](data)
+        return True
