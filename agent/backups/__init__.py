@@ -16,7 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from agent.clock import Deadline
 from agent.closed import ClosedModel
 from agent.errors import InputError
-from agent.model.backup import Point, Proof
+from agent.model.backup import Cycle, DrillOrder, Older, Point, Proof
+from agent.model.device import Device, Revision
 from agent.model.host import Connection
 from agent.registry import stamp
 from agent.transports.openssh import Route
@@ -24,6 +25,9 @@ from agent.transports.openssh import Route
 FAMILY = "backup"
 JOB, RESULT, PROGRESS = "job.json", "result.json", "progress.json"
 PASSWORD_FILE = "RESTIC_PASSWORD_FILE"  # noqa: S105  # the name of a variable that holds a path
+REPOSITORY_FILE = "RESTIC_REPOSITORY_FILE"  # the same, of a url with a login in it
+AWS_FILE = "AWS_SHARED_CREDENTIALS_FILE"  # the same, of the credentials for S3
+SSH_KEY_FILE = "WATCHKEEPER_SSH_KEY"  # the same, of the key for sftp
 SECRETS_FILE = "WATCHKEEPER_SECRETS"  # the same, of a file with JSON: the secrets that the options name
 _EXEC_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 Class = TypeVar("Class", bound=type)
@@ -58,9 +62,12 @@ class Kind(enum.StrEnum):
 class Job:
     """One order. `engine` names the plug-in, `options` are what the policy says of it, as plain values.
 
-    `repository` is an absolute folder, `state` the agent's; `timeout_seconds` is all the job may take.
+    `repository` says where it is, as restic writes it and without any login (`restic/location.py`); `program` is the
+    restic to use, each call at `limit_kib` KiB per second at most (0: no limit), a lock of somebody else is waited for
+    `lock_wait_seconds`, and `known_hosts` are the pins for sftp. `state` is the agent's folder; `timeout_seconds` is all the job may take.
     `snapshot` and `manifest` name the point to drill or restore; without them the newest one is taken, for a restore
-    the newest at or before `at_us`. `route` leads to the host; without it the host is this machine. `contains` and `rto_seconds` belong to a drill, `target`, `include` to a restore.
+    the newest at or before `at_us`. `route` leads to the host; without it the host is this machine. `contains` and
+    `rto_seconds` belong to a drill, `target`, `include` to a restore.
     """
 
     kind: Kind
@@ -81,6 +88,12 @@ class Job:
     at_us: int | None = None
     include: tuple[str, ...] = ()
     route: Route | None = None
+    device: Device | None = None
+    program: str = "restic"
+    limit_kib: int = 0
+    lock_wait_seconds: float = 0.0
+    known_hosts: str = ""
+    drill: DrillOrder = dataclasses.field(default_factory=DrillOrder)
 
     def __post_init__(self) -> None:
         """Two fields become names of files and tags; they are ours, and must look like it."""
@@ -106,6 +119,7 @@ class BackupResult:
     torn: int = 0
     faults: tuple[str, ...] = ()
     fault_count: int = 0
+    revision: Revision | None = None  # of a device's configuration
 
     def point(self, job: Job) -> Point | None:
         """The saved state as the store keeps it; None when nothing was saved."""
@@ -126,7 +140,10 @@ class BackupResult:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class DrillResult:
-    """Whether a point could be restored and was what the manifest says; `faults` are the first of `fault_count`."""
+    """Whether a point could be restored and was what the manifest says; `faults` are the first of `fault_count`.
+
+    The other fields are those of a Proof; `cycle` is where the next drill goes on.
+    """
 
     kind: Literal[Kind.DRILL] = Kind.DRILL
     outcome: Outcome
@@ -140,6 +157,14 @@ class DrillResult:
     fault_count: int = 0
     restore_seconds: float = 0.0
     size_bytes: int = 0
+    snapshot_at_us: int = 0
+    files: int = 0
+    sampled: int = 0
+    whole_bytes: int = 0
+    seconds: float = 0.0
+    parts: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    cycle: Cycle = dataclasses.field(default_factory=Cycle)
+    older: Older | None = None
 
     def proof(self, job: Job, at_us: int) -> Proof:
         """The drill as the store keeps it."""
@@ -153,6 +178,16 @@ class DrillResult:
             torn=self.torn,
             faults=self.faults,
             restore_seconds=self.restore_seconds,
+            snapshot_at_us=self.snapshot_at_us,
+            turn=job.drill.turn,
+            files=self.files,
+            sampled=self.sampled,
+            size_bytes=self.size_bytes,
+            whole_bytes=self.whole_bytes,
+            seconds=self.seconds,
+            parts=self.parts,
+            cycle=self.cycle,
+            older=self.older,
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from agent.model.cadence import Cadence
+from agent.model.upkeep import CheckPlan, Keep
 
 
 class Standing(enum.StrEnum):
@@ -37,6 +38,8 @@ class Repository:
     at_once: int = 4
     limit_bits: float | None = None
     lock_wait_seconds: float = 60.0
+    check: CheckPlan | None = None
+    prune: Cadence = ()  # without any: nothing is ever removed
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -47,11 +50,15 @@ class Repository:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class DrillPlan:
-    """How a backup is proven: when, which paths must be there, within how many seconds."""
+    """How a backup is proven: when, which paths must be there, within how many seconds from order to proof.
+
+    `sample` files are restored per drill; 0 stands for the whole snapshot.
+    """
 
     every: Cadence
     contains: tuple[str, ...] = ()
     rto_seconds: float | None = None
+    sample: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +77,8 @@ class Backup:
     run_missed: bool = True
     rpo_seconds: float | None = None
     drill: DrillPlan | None = None
+    copies: tuple[Repository, ...] = ()
+    keep: Keep | None = None  # without it everything is kept
     timeout_seconds: float = 14400.0
     title: str = ""
     owner: str = ""
@@ -98,6 +107,7 @@ class Cycle:
 
     Files are ordered by HMAC(key, path); `order` is the mark of that key. In a round every file is drawn once: `round`
     counts from 1, `drawn` slices of `planned` are behind it, and the last file drawn had the rank `cursor` (hex).
+    `sample` is what was asked for per drill when the round was planned.
     """
 
     order: str = ""
@@ -105,6 +115,21 @@ class Cycle:
     drawn: int = 0
     planned: int = 0
     cursor: str = ""
+    sample: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class DrillOrder:
+    """How a drill is to be done: ordered at a moment (0: unknown), the `turn`th of its backup, an `older` one as well.
+
+    `sample` files (0: all), from where the `cycle` is.
+    """
+
+    ordered_at_us: int = 0
+    turn: int = 1
+    older: bool = False
+    sample: int = 0
+    cycle: Cycle = Cycle()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
