@@ -120,14 +120,15 @@ class Cycle:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class DrillOrder:
-    """How a drill is to be done: ordered at a moment (0: unknown), the `turn`th of its backup, an `older` one as well.
+    """How a drill is to be done: when it was ordered (0: unknown), and which `turn` it is, counted from 1.
 
-    `sample` files (0: all), from where the `cycle` is.
+    `older` counts the turns at which an older snapshot is proven as well, 0 at the others; `sample` files (0: all) are
+    restored, from where the `cycle` is.
     """
 
     ordered_at_us: int = 0
     turn: int = 1
-    older: bool = False
+    older: int = 0
     sample: int = 0
     cycle: Cycle = Cycle()
 
