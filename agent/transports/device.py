@@ -4,6 +4,7 @@ netmiko knows prompts and pagers. It is given a connection that is logged in alr
 ends it: its own limits are measured on the wall clock, and it does not notice that a connection is gone.
 """
 
+import codecs
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -46,11 +47,22 @@ def platform(host: Host) -> str:
         raise InputError(
             f"{host.name}: ansible_network_os is not set", hint="set it in the inventory, such as cisco.ios.ios"
         )
+    return driver_of(short)
+
+
+def driver_of(network_os: str) -> str:
+    """Netmiko's name for what the inventory calls `ansible_network_os`."""
+    short = network_os.rpartition(".")[2]
     return _PLATFORMS.get(short, short)
 
 
-def device_pool(known_hosts: Path, clock: Clock, reveal: Callable[[SecretRef], str]) -> SshPool:
-    """Kept sessions on devices: as the kept shells of servers, under the same pins. `reveal` resolves a secret."""
+def device_pool(
+    known_hosts: Path, clock: Clock, reveal: Callable[[SecretRef], str], *, most_bytes: int = MOST_BYTES
+) -> SshPool:
+    """Kept sessions on devices: as the kept shells of servers, under the same pins. `reveal` resolves a secret.
+
+    One command may print `most_bytes`.
+    """
 
     def variable(host: Host, *names: str) -> str | None:
         value = next((host.variables[name] for name in names if host.variables.get(name) not in (None, "")), None)
@@ -60,7 +72,7 @@ def device_pool(known_hosts: Path, clock: Clock, reveal: Callable[[SecretRef], s
 
     def opened(host: Host, transport: login.Transport, deadline: Deadline) -> CommandLine:
         enable = variable(host, "ansible_become_password", "ansible_become_pass") if host.become else None
-        return CommandLine.open(host, transport, deadline, enable=enable)
+        return CommandLine.open(host, transport, deadline, enable=enable, most_bytes=most_bytes)
 
     return SshPool(
         known_hosts,
@@ -73,10 +85,12 @@ def device_pool(known_hosts: Path, clock: Clock, reveal: Callable[[SecretRef], s
 class _Bounded:
     """What netmiko reads from and writes to: ends it when time is up, too much came, or nobody is there any more."""
 
-    def __init__(self, channel: paramiko.Channel, deadline: Deadline) -> None:
+    def __init__(self, channel: paramiko.Channel, deadline: Deadline, most_bytes: int) -> None:
         self._channel = channel
+        self._letters = codecs.getincrementaldecoder("utf-8")("replace")  # a letter may come in two pieces
         self.deadline = deadline
         self.heard = 0
+        self.most_bytes = most_bytes
 
     def write_channel(self, out_data: str) -> None:
         """Send."""
@@ -92,9 +106,9 @@ class _Bounded:
             return ""
         data = self._channel.recv(65_536)
         self.heard += len(data)
-        if self.heard > MOST_BYTES:
-            raise OutputLimitError("more than we are ready to hear")
-        return data.decode("utf-8", "replace")
+        if self.heard > self.most_bytes:
+            raise OutputLimitError(f"more than {self.most_bytes:,} bytes")
+        return self._letters.decode(data)
 
     def read_channel(self) -> str:
         """What has come, all of it."""
@@ -114,7 +128,15 @@ class CommandLine:
         self._where = where
 
     @classmethod
-    def open(cls, host: Host, transport: login.Transport, deadline: Deadline, *, enable: str | None) -> Self:
+    def open(
+        cls,
+        host: Host,
+        transport: login.Transport,
+        deadline: Deadline,
+        *,
+        enable: str | None,
+        most_bytes: int = MOST_BYTES,
+    ) -> Self:
         """Start a session on a connection that is logged in; the caller closes it on an error."""
         where = f"{host.address} port {host.port}"
         connection = _driver(host, enable or "")
@@ -123,7 +145,7 @@ class CommandLine:
             channel = transport.open_session(window_size=_WINDOW)
             channel.get_pty(term="vt100", width=511, height=1000)
             channel.invoke_shell()
-            bounded = _Bounded(channel, deadline)
+            bounded = _Bounded(channel, deadline, most_bytes)
 
             def establish(*_args: Any, **_settings: Any) -> None:
                 connection.remote_conn_pre = None
@@ -145,7 +167,7 @@ class CommandLine:
         for command, seconds in scripts:
             soon = min(deadline, Deadline.after(deadline.clock, seconds), key=lambda one: one.at_ns)
             self._bounded.deadline, self._bounded.heard = soon, 0
-            login.socket_of(self.transport).allow(MOST_BYTES + LOGIN_BYTES)
+            login.socket_of(self.transport).allow(self._bounded.most_bytes + LOGIN_BYTES)
             try:
                 sections.append(Section(text=self._say(command), exit_code=0))
             except TimeoutError:
@@ -164,9 +186,9 @@ class CommandLine:
         login.hang_up(self.transport)
 
     def _say(self, command: str) -> str:
-        self._netmiko.clear_buffer()
+        stray = self._netmiko.clear_buffer()
         if not command:
-            return self._netmiko.find_prompt()
+            return f"{stray.strip()}{self._netmiko.find_prompt()}"  # what comes unasked is told with the prompt
         return str(self._netmiko.send_command(command, read_timeout=_NEVER_SECONDS))
 
 
@@ -201,7 +223,7 @@ def _foreign() -> tuple[type[Exception], ...]:
 
 def _broken(where: str, error: Exception, deadline: Deadline, what: str) -> TransportError:
     if isinstance(error, OutputLimitError):
-        return OutputLimitError(f"{where} sent more than {MOST_BYTES:,} bytes", hint="ask for less: show … | include …")
+        return OutputLimitError(f"{where} sent {error}", hint="ask for less: show … | include …")
     if isinstance(error, TimeoutError) or deadline.is_over():
         return TransportError(f"{where} did not answer in time", hint="is ansible_network_os right, is it overloaded?")
     words = str(error).strip().partition("\n")[0]
