@@ -1,27 +1,33 @@
 """Calls restic: with a small environment, within the job's time, and with every ending classified."""
 
 import dataclasses
+import hashlib
 import os
 import re
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from agent.backups import PASSWORD_FILE, Job, Outcome, Setting
+from agent.backups import Job, Kind, Outcome, Setting
+from agent.backups.restic import locks
 from agent.backups.restic import outcome as outcomes
+from agent.backups.restic.locks import Lock, Register
 from agent.backups.restic.outcome import Message, Version
+from agent.backups.restic.reach import reach
+from agent.backups.restic.version import version_of
 from agent.clock import Deadline
-from agent.errors import InputError, ToolError
 from agent.transports import local
 
-_VERSION = re.compile(r"restic (\d+)\.(\d+)\.(\d+)")
-_HOLDER = re.compile(r"already locked (?:exclusively )?by PID (\d+) on (\S+) by ")
+Feeding = Callable[[], AbstractContextManager[local.Feed]]  # a fresh feed for each try
 _RETRY = re.compile(r"returned error, retrying after .*: (.*(?:no such file or directory|unexpected EOF).*)")
 _RETRIES = 3  # a folder on this machine does not get better by asking again; restic 0.14 would for 15 minutes
 _ANSWER_BYTES = 64_000_000  # 200,000 snapshots
 _KEPT = 200  # complaints kept for people; the rest is only counted
 _TIDY_SECONDS = 10.0  # to remove its lock after SIGINT
-_INSTALL = "run: apt-get install restic"
+_LOCK_PAUSE_SECONDS = 5.0  # a look at a lock costs half a second of one core
+_READING = {"restore", "ls", "snapshots", "dump", "find", "stats", "diff", "cat", "list"}  # takes nothing away
+_SIGNALLED = 124  # and above: it did not end by itself
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,75 +53,116 @@ class Ended:
 
 
 class Restic:
-    """restic on one repository of this machine, for one job."""
+    """restic on one repository, for one job. `folder` is the repository's, where it is one of this machine."""
 
     def __init__(self, job: Job, setting: Setting) -> None:
-        self._setting = setting
-        self.folder = _folder(job.repository)
-        if PASSWORD_FILE not in setting.environment:
-            raise InputError("no password for the repository", hint=f"name its file in {PASSWORD_FILE}")
+        self._job, self._setting = job, setting
+        self._reach = reach(job, setting)
+        self.folder = self._reach.folder
+        self.digest = hashlib.sha256(os.fsencode(self._reach.location.shown())).hexdigest()[:16]
         self._environment = {
             **local.PLAIN,
             **setting.environment,
-            "RESTIC_REPOSITORY": str(self.folder),
+            **self._reach.environment,
             "RESTIC_CACHE_DIR": str(cache_folder(job)),
             "RESTIC_PROGRESS_FPS": "2",
+            **_cores(job),
         }
-        self.version = self._version()
+        state = Path(job.state)
+        self.version = version_of(job.program, self._environment["PATH"], state, setting.deadline)
+        self._register = Register(locks.folder_of(state, self.digest), setting.deadline.clock, job.exec_id)
 
-    def call(self, *arguments: str, hear: Callable[[str], None] | None = None) -> Ended:
-        """Run one command; `hear` gets its stdout line by line.
+    @property
+    def place(self) -> str:
+        """The repository for people, without any login."""
+        return self._job.repository
 
-        When the repository is locked by a process of this machine that is dead, the lock is removed, once.
+    def call(self, *arguments: str, hear: Callable[[str], None] | None = None, feed: Feeding | None = None) -> Ended:
+        """Run one command; `hear` gets its stdout line by line, `feed` gives its stdin, anew for each try.
+
+        A lock that a dead process of ours left is removed first. Any other is waited for, within bounds; when it is
+        stale by restic's own rule, a command that only reads goes on without a lock.
         """
-        ended = self._once(arguments, hear)
-        if ended.outcome is not Outcome.LOCKED or not _is_orphan("\n".join(ended.errors)):
-            return ended
-        self._once(["unlock"], None)  # removes by restic's own rule: dead here, or not refreshed for 30 minutes
-        return self._once(arguments, hear)
+        patience = Deadline.after(self._setting.deadline.clock, self._job.lock_wait_seconds)
+        while True:
+            self._tidy()
+            ended = self._once(arguments, hear, feed)
+            if ended.outcome is not Outcome.LOCKED:
+                return ended
+            if arguments[0] in _READING and locks.all_stale(self._locks(), self._setting.deadline.clock.now()):
+                return self._once((*arguments, "--no-lock"), hear, feed)
+            left = min(patience.remaining_seconds(), self._setting.deadline.remaining_seconds())
+            if left <= 0:
+                return ended
+            locks.wait(min(left, _LOCK_PAUSE_SECONDS))
 
     def ask(self, *arguments: str) -> tuple[Ended, str]:
         """Run one command that answers with one JSON document, whole; without a lock, for it only reads."""
-        listener = _Listener(None)
-        argv = ["restic", *arguments, "--json", "--no-lock"]
-        done = local.run(argv, deadline=self._setting.deadline, env=self._environment, limit_bytes=_ANSWER_BYTES)
+        listener = _Listener(None, self._reach.veil)
+        done = self._plainly(*arguments, "--json")
         for line in done.stderr.splitlines():
             listener.complain(line)
         return listener.ended(self.version, done), done.stdout
 
-    def _once(self, arguments: Sequence[str], hear: Callable[[str], None] | None) -> Ended:
-        listener = _Listener(hear)
-        done = local.stream(
-            ["restic", *arguments],
-            deadline=self._setting.deadline,
-            hear=listener.hear,
-            complain=listener.complain,
-            env=self._environment,
-            grace_seconds=_TIDY_SECONDS,
-        )
+    def _plainly(self, *arguments: str) -> local.Completed:
+        argv = self._argv((*arguments, "--no-lock"))
+        return local.run(argv, deadline=self._setting.deadline, env=self._environment, limit_bytes=_ANSWER_BYTES)
+
+    def _argv(self, arguments: Sequence[str]) -> list[str]:
+        return [self._job.program, *self._reach.options, *arguments]
+
+    def _once(self, arguments: Sequence[str], hear: Callable[[str], None] | None, feed: Feeding | None = None) -> Ended:
+        listener = _Listener(hear, self._reach.veil)
+        noted: list[Path | None] = []
+        with feed() if feed else nullcontext() as fed:
+            done = local.stream(
+                self._argv(arguments),
+                deadline=self._setting.deadline,
+                hear=listener.hear,
+                complain=listener.complain,
+                env=self._environment,
+                grace_seconds=_TIDY_SECONDS,
+                feed=fed,
+                began=lambda pid: noted.append(self._register.note(pid)),
+            )
+        if done.exit_code < _SIGNALLED and not listener.left_a_lock:
+            locks.forget(path for path in noted if path)
         return listener.ended(self.version, done)
 
-    def _version(self) -> Version:
-        deadline = Deadline.after(self._setting.deadline.clock, min(30.0, self._setting.deadline.remaining_seconds()))
-        try:
-            done = local.run(["restic", "version"], deadline=deadline, env=self._environment)
-        except ToolError as error:
-            raise ToolError(str(error), hint=_INSTALL) from error
-        if done.timed_out:
-            raise TimeoutError
-        return parse_version(done.stdout)
+    # locks
+
+    def _tidy(self) -> None:
+        """Remove what dead processes of ours left; when there is no such record, that costs no call."""
+        dead = self._register.dead()
+        if not dead:
+            return
+        found = self._locks()
+        ours = locks.ours_and_dead(found, list(dead.values()))
+        if self._remove(found, ours):
+            locks.forget(dead)
+
+    def _remove(self, found: Sequence[Lock], ours: Sequence[Lock]) -> bool:
+        if self.folder is not None:
+            for lock in ours:
+                locks.remove_file(self.folder, lock)
+            return True
+        if not ours:
+            return True
+        now_us = self._setting.deadline.clock.now()
+        if not locks.may_unlock(found, ours, socket.gethostname(), now_us, locks.name_of):
+            return False
+        return self._once(["unlock"], None).outcome is Outcome.OK
+
+    def _locks(self) -> list[Lock]:
+        """Every lock that can be read."""
+        names = locks.ids(self._plainly("list", "locks", "-q").stdout)
+        read = [locks.read(name, self._plainly("cat", "lock", name, "-q").stdout) for name in names]
+        return [lock for lock in read if lock is not None]
 
 
-def parse_version(text: str) -> Version:
-    """The version out of `restic version`; ToolError when it is none, or older than we know restic to work."""
-    found = _VERSION.search(text)
-    if found is None:
-        raise ToolError(f"`restic version` does not name a version: {text[:80]!r}", hint=_INSTALL)
-    version = (int(found[1]), int(found[2]), int(found[3]))
-    if version < outcomes.OLDEST:
-        needed = ".".join(map(str, outcomes.OLDEST))
-        raise ToolError(f"restic {found[0].split()[1]} is too old: {needed} or newer is needed", hint=_INSTALL)
-    return version
+def _cores(job: Job) -> dict[str, str]:
+    """Several jobs share the machine; a person who waits for a restore gets all of it."""
+    return {} if job.kind is Kind.RESTORE else {"GOMAXPROCS": str(max(2, (os.cpu_count() or 1) // 4))}
 
 
 def cache_folder(job: Job) -> Path:
@@ -126,8 +173,9 @@ def cache_folder(job: Job) -> Path:
 class _Listener:
     """Hears one call: keeps messages and complaints within bounds, counts the rest, knows when to give up."""
 
-    def __init__(self, hear: Callable[[str], None] | None) -> None:
-        self._hear = hear
+    def __init__(self, hear: Callable[[str], None] | None, veil: Callable[[str], str]) -> None:
+        self._hear, self._veil = hear, veil
+        self.left_a_lock = False
         self._messages: list[Message] = []
         self._plain: list[str] = []
         self._errors = self._retries = 0
@@ -142,6 +190,8 @@ class _Listener:
 
     def complain(self, line: str) -> bool:
         """One line of stderr; False when nothing better can come."""
+        line = self._veil(line)
+        self.left_a_lock = self.left_a_lock or "while unlocking" in line or "failed to unlock" in line
         message = outcomes.read_message(line)
         if message is None:
             self._plain = [*self._plain[: _KEPT // 2], *self._plain[_KEPT // 2 :][-_KEPT // 2 :], line]
@@ -163,23 +213,3 @@ class _Listener:
             outcome = Outcome.TIMEOUT
         errors = outcomes.error_lines(stderr, self._messages)
         return Ended(outcome=outcome, messages=tuple(self._messages), errors=errors, error_count=self._errors)
-
-
-def _is_orphan(words: str) -> bool:
-    """Whether the lock's holder was a process of this machine and is no more (in another PID namespace we cannot know)."""
-    found = _HOLDER.search(words)
-    if found is None or found[2] != socket.gethostname():
-        return False
-    try:
-        os.kill(int(found[1]), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
-def _folder(repository: str) -> Path:
-    if not repository.startswith("/"):
-        raise InputError(f"{repository!r} is no folder of this machine", hint="write an absolute path as the url")
-    return Path(os.path.normpath(repository))

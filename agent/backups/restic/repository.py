@@ -1,35 +1,43 @@
 """Makes a repository at its first use, and only then: a repository that vanished is not replaced."""
 
-import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from agent.backups import Job, Outcome
-from agent.backups.restic.command import Ended, Restic
+from agent.backups.restic.command import Ended, Feeding, Restic
 
 
-def call_or_found(restic: Restic, job: Job, *arguments: str, hear: Callable[[str], None]) -> Ended:
+def call_or_found(
+    restic: Restic, job: Job, *arguments: str, hear: Callable[[str], None], feed: Feeding | None = None
+) -> Ended:
     """Call restic; where there is no repository and never was one, found it and call again."""
-    ended = restic.call(*arguments, hear=hear)
+    ended = restic.call(*arguments, hear=hear, feed=feed)
     if ended.outcome is Outcome.MISSING_REPOSITORY:
-        refusal = _refusal(restic.folder, job)
+        refusal = _refusal(restic, job)
         if refusal is not None:
             return refusal
         made = restic.call("init")
-        if not (restic.folder / "config").exists():
+        if made.outcome is not Outcome.OK:
             return made
-        ended = restic.call(*arguments, hear=hear)
+        ended = restic.call(*arguments, hear=hear, feed=feed)
     if ended.outcome in {Outcome.OK, Outcome.PARTIAL}:
-        _remember(restic.folder, job)
+        _remember(restic, job)
     return ended
 
 
-def _refusal(folder: Path, job: Job) -> Ended | None:
+def _refusal(restic: Restic, job: Job) -> Ended | None:
     """Why no repository may be founded here; None when it may."""
-    mark = _mark(folder, job)
+    mark = _mark(restic, job)
     if mark.exists():
-        line = f"the repository in {folder} was there before and is gone; if that is meant: rm {mark}"
+        line = f"the repository in {restic.place} was there before and is gone; if that is meant: rm {mark}"
+        return Ended(outcome=Outcome.MISSING_REPOSITORY, errors=(line,))
+    return None if restic.folder is None else _occupied(restic.folder)
+
+
+def _occupied(folder: Path) -> Ended | None:
+    """Why no repository may be founded in this folder; restic itself looks at what it can see of remote ones."""
+    if (folder.parent / "config").is_file() and (folder.parent / "keys").is_dir():
+        line = f"{folder.parent} is a repository itself: say per_host: false, or name another folder"
         return Ended(outcome=Outcome.MISSING_REPOSITORY, errors=(line,))
     try:
         holds = {one.name for one in folder.iterdir()} - {"lost+found"}
@@ -45,12 +53,12 @@ def _refusal(folder: Path, job: Job) -> Ended | None:
     return None
 
 
-def _remember(folder: Path, job: Job) -> None:
-    mark = _mark(folder, job)
+def _remember(restic: Restic, job: Job) -> None:
+    mark = _mark(restic, job)
     if not mark.exists():
         mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mark.write_text(f"{folder}\n", encoding="utf-8", errors="surrogateescape")
+        mark.write_text(f"{restic.place}\n", encoding="utf-8", errors="surrogateescape")
 
 
-def _mark(folder: Path, job: Job) -> Path:
-    return Path(job.state) / "repositories" / hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+def _mark(restic: Restic, job: Job) -> Path:
+    return Path(job.state) / "repositories" / restic.digest
