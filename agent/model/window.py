@@ -1,4 +1,4 @@
-"""Windows: spans of time in which something is silenced."""
+"""Windows: spans of time in which something is silenced, or may be changed."""
 
 import dataclasses
 import enum
@@ -10,6 +10,7 @@ class WindowKind(enum.StrEnum):
     """What a window is for; more kinds come with the practices that use them."""
 
     SILENCE = "silence"
+    CHANGE = "change"  # devices may be changed; it silences nothing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -148,7 +148,7 @@ class WindowSpec(ClosedModel):
 
     title: Text = ""
     description: Text = ""
-    kind: Literal["silence"]
+    kind: Literal["change", "silence"]
     hosts: Given | None = None
     enabled: Flag = True
     every: When | None = None

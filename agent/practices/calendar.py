@@ -1,13 +1,13 @@
 """The calendar: when something is next due by an interval or a rule, and whether a window is open now."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from agent.model.cadence import At, Cadence, Every
-from agent.model.window import Window
+from agent.model.window import Window, WindowKind
 
 MICROSECONDS = 1_000_000
 _SEARCH_DAYS = 366 * 5  # a rule that does not come up in five years never does
@@ -91,12 +91,33 @@ def is_open(window: Window, now_us: int) -> bool:
 
 def silence(windows: Iterable[Window], service: str, host: str | None, now_us: int) -> str:
     """The id of the first open window that silences this service's checks on this host, or ""."""
-    for window in windows:
-        if window.service not in {service, ""} or (window.hosts and host not in window.hosts):
-            continue
+    for window in _about(windows, WindowKind.SILENCE, service, host):
         if is_open(window, now_us):
             return window.item
     return ""
+
+
+def _about(windows: Iterable[Window], kind: WindowKind, service: str, host: str | None) -> Iterator[Window]:
+    """The windows of this kind over that service on that host."""
+    for window in windows:
+        if window.kind is kind and window.service in {service, ""} and (not window.hosts or host in window.hosts):
+            yield window
+
+
+def change_window(windows: Iterable[Window], service: str, host: str, since_us: int, until_us: int) -> str:
+    """The id of the first window for changes of this service on this host that was open within a span, or ""."""
+    for window in _about(windows, WindowKind.CHANGE, service, host):
+        if was_open(window, since_us, until_us):
+            return window.item
+    return ""
+
+
+def was_open(window: Window, since_us: int, until_us: int) -> bool:
+    """Whether a window was open at any moment of a span, both ends included."""
+    if window.start_us is not None:
+        return window.start_us <= until_us and since_us < (window.end_us or window.start_us)
+    begun = next_due(window.every, since_us - int(window.duration_seconds * MICROSECONDS))
+    return begun is not None and begun <= until_us
 
 
 def upcoming(cadence: Cadence, after_us: int, until_us: int | None, limit: int = 100) -> tuple[int, ...]:
