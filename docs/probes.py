@@ -1,4 +1,7 @@
-"""Writes docs/probes.md from the probes themselves: `python docs/probes.py`. A test fails when it was forgotten."""
+"""Writes a page per probe, and docs/probes.md that lists them, from the probes themselves: `python docs/probes.py`.
+
+A test fails when it was forgotten.
+"""
 
 import inspect
 import sys
@@ -14,13 +17,20 @@ from agent.model.look import Unit
 from agent.registry import scan
 
 PAGE = Path(__file__).with_name("probes.md")
+FOLDER = Path(__file__).with_name("probes")
 EXAMPLES = Path(__file__).with_name("examples")  # NAME.yaml: a policy, but for its version and its service
 HEAD = """# Probes
 
-What a check can look at. This page is made from the probes themselves (`docs/probes.py`).
+What a check can look at. These pages are made from the probes themselves (`docs/probes.py`).
 Every probe also measures `time`, in seconds, and takes the keys of every check: [policies.md](policies.md#checks).
 The examples are policies but for their first lines, `version: 1` and `service: …`; the tests load every one of them.
+
+| probe | question | looks from the |
+|---|---|---|
 """
+BACK = (
+    "One of the [probes](../probes.md). It takes the keys of every check, too: [policies.md](../policies.md#checks).\n"
+)
 UNITS = {
     Unit.SECONDS: "duration, such as `2s`",
     Unit.BYTES: "size, such as `10GiB`",
@@ -32,19 +42,31 @@ UNITS = {
 }
 
 
-def page() -> str:
-    """The whole page."""
+def pages() -> dict[Path, str]:
+    """Every page: the list, and one for each probe."""
     probes: Mapping[str, Any] = scan(agent.checks, FAMILY)
-    return "\n".join([HEAD, *(line for name in probes for line in _section(name, probes[name]))])
+    rows = (
+        f"| [{name}](probes/{name}.md) | {_question(one)} | {one.RUN_FROM.value} |\n" for name, one in probes.items()
+    )
+    made = {FOLDER / f"{name}.md": "\n".join(_page(name, probe)) for name, probe in probes.items()}
+    return {PAGE: HEAD + "".join(rows), **made}
 
 
-def _section(name: str, probe: Any) -> Iterator[str]:
+def _question(probe: Any) -> str:
+    question = _doc(probe)[0].partition(" — ")[2]
+    return question[:1].upper() + question[1:]
+
+
+def _doc(probe: Any) -> tuple[str, str]:
     title, _, rest = (inspect.getdoc(sys.modules[probe.__module__]) or "").partition("\n")
-    yield f"## {name}\n"
-    question = title.partition(" — ")[2]
-    yield question[:1].upper() + question[1:] + "\n"
-    if rest.strip():
-        yield rest.strip() + "\n"
+    return title, rest.strip()
+
+
+def _page(name: str, probe: Any) -> Iterator[str]:
+    yield f"# {name}\n"
+    yield _question(probe) + "\n"
+    if rest := _doc(probe)[1]:
+        yield rest + "\n"
     yield _stands(name, probe) + "\n"
     yield f"```yaml\n{(EXAMPLES / f'{name}.yaml').read_text(encoding='utf-8')}```\n"
     rows = list(_options(probe.OPTIONS))
@@ -53,6 +75,7 @@ def _section(name: str, probe: Any) -> Iterator[str]:
         yield from rows
         yield ""
     yield _metrics(probe) + "\n"
+    yield BACK
 
 
 def _stands(name: str, probe: Any) -> str:
@@ -97,4 +120,9 @@ def _metrics(probe: Any) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    FOLDER.mkdir(exist_ok=True)
+    wanted = pages()
+    for path in set(FOLDER.glob("*.md")) - set(wanted):
+        path.unlink()
+    for path, text in wanted.items():
+        path.write_text(text, encoding="utf-8")

@@ -139,8 +139,9 @@ def test_what_a_look_may_cost_is_what_the_code_allows() -> None:
     }
 
 
-def test_the_page_of_probes_is_made_from_the_probes() -> None:
-    assert text("docs/probes.md") == probes.page(), "run: .venv/bin/python docs/probes.py"
+def test_the_pages_of_probes_are_made_from_the_probes() -> None:
+    there = {path: path.read_text(encoding="utf-8") for path in (probes.PAGE, *probes.FOLDER.iterdir())}
+    assert there == probes.pages(), "run: .venv/bin/python docs/probes.py"
 
 
 INVENTORY = """
