@@ -1,141 +1,173 @@
-"""Proves a snapshot: restores it whole into a sandbox and compares every entry with the manifest."""
+"""Proves a snapshot: restores it, or a sample of it, into a sandbox and compares every entry with the manifest."""
 
 import os
-import re
-from collections.abc import Iterator
 from pathlib import Path
 
-from agent.backups import DrillResult, Job, Outcome, Progress, Setting
-from agent.backups.restic import manifest, paths, sandbox, snapshots
-from agent.backups.restic.command import Ended, Restic
-from agent.backups.restic.compare import FAULTS_KEPT, Comparer, Comparison
-from agent.backups.restic.manifest import Entry, Header
+from agent.backups import DrillResult, Job, Outcome, Setting
+from agent.backups.restic import choosing, manifest, paths, probing, sampling, sandbox, selection
+from agent.backups.restic.choosing import UnprovenError
+from agent.backups.restic.command import Restic
+from agent.backups.restic.compare import FAULTS_KEPT
 from agent.backups.restic.outcome import hint_for
-from agent.clock import NANOSECONDS
+from agent.backups.restic.rehearsal import Rehearsed, rehearse
+from agent.backups.restic.selection import Selection
+from agent.clock import NANOSECONDS, Clock
 from agent.errors import AgentError
+from agent.model.backup import Older
 
-_NAME = re.compile(r"[0-9a-f]{16}/[A-Za-z0-9_-]{1,64}\.[0-9a-f]{64}\.gz")
-_WORTH_COMPARING = {Outcome.OK, Outcome.PARTIAL, Outcome.DAMAGED, Outcome.FAILED}
+_MICROSECONDS = 1_000_000
 
 
 def drill(job: Job, setting: Setting) -> DrillResult:
     """Restore, compare, tidy up; every doubt is a fault."""
+    watch = _Watch(setting.deadline.clock, job.drill.ordered_at_us)
     state = Path(job.state)
-    sandbox.sweep(state)
-    restic = Restic(job, setting)
-    chosen = _choose(job, restic)
-    if isinstance(chosen, DrillResult):
-        return chosen
     try:
-        manifest.verify(chosen)
-        header, _ = manifest.read(chosen)
-        size_bytes, entries = _extent(chosen)
-        if not header.snapshot.startswith(job.snapshot):
-            return _failed(job, Outcome.FAILED, f"the manifest {chosen.name} belongs to snapshot {header.snapshot}")
-    except AgentError as error:
-        return _failed(job, Outcome.FAILED, str(error), error.hint)
-    with sandbox.sandbox(state, job.exec_id) as box:
-        lacking = sandbox.lacking_bytes(box, size_bytes, entries)
-        if lacking:
-            return _failed(
-                job, Outcome.NO_SPACE, f"{lacking} bytes are missing in {box.parent} to restore {size_bytes}"
-            )
-        return _Drill(job, setting, chosen, header).run(restic, box, size_bytes)
+        sandbox.sweep(state)
+        return _Drill(job, setting, watch).run(state)
+    except UnprovenError as error:
+        return _failed(job, error.outcome, str(error), error.hint)
 
 
-def _choose(job: Job, restic: Restic) -> Path | DrillResult:
-    """The manifest of the point to prove: as ordered, else of the newest snapshot that has one."""
-    state = Path(job.state)
-    if job.manifest:
-        if not _NAME.fullmatch(job.manifest):
-            return _failed(job, Outcome.FAILED, f"{job.manifest!r} is no name of a manifest")
-        return state / manifest.FOLDER / job.manifest
-    ended, known = snapshots.listed(restic, job)
-    if ended.outcome is not Outcome.OK:
-        return _failed(job, ended.outcome, ended.why())
-    for one in known:
-        path = manifest.find(state, job.key, one.exec_id) if one.id.startswith(job.snapshot) else None
-        if path is not None:
-            return path
-    if known:
-        return _failed(job, Outcome.FAILED, "manifest missing: no snapshot can be compared", "run the backup again")
-    return _failed(job, Outcome.SOURCE_MISSING, "there is no snapshot to prove", "run the backup first")
+class _Watch:
+    """The clock of a drill: seconds of each part, from the order on."""
 
+    def __init__(self, clock: Clock, ordered_at_us: int) -> None:
+        self._clock, self._last_ns = clock, clock.boottime()
+        waited = (clock.now() - ordered_at_us) / _MICROSECONDS if ordered_at_us else 0.0
+        self.parts = {"waited": max(0.0, waited)}
 
-def _extent(path: Path) -> tuple[int, int]:
-    """Bytes and entries of a manifest."""
-    size_bytes = entries = 0
-    for entry in manifest.read(path)[1]:
-        size_bytes += entry.size
-        entries += 1
-    return size_bytes, entries
+    def mark(self, part: str) -> None:
+        """What is done now is over; it is counted from the end of the one before."""
+        now_ns = self._clock.boottime()
+        self.parts[part] = (now_ns - self._last_ns) / NANOSECONDS
+        self._last_ns = now_ns
+
+    def split(self, part: str, first: str, seconds: float) -> None:
+        """Of that part, so many seconds were spent on something before it."""
+        self.parts |= {first: seconds, part: self.parts[part] - seconds}
 
 
 class _Drill:
-    """One drill in its sandbox."""
+    """One drill."""
 
-    def __init__(self, job: Job, setting: Setting, path: Path, header: Header) -> None:
-        self._job, self._setting, self._path, self._header = job, setting, path, header
+    def __init__(self, job: Job, setting: Setting, watch: _Watch) -> None:
+        self._job, self._setting, self._watch = job, setting, watch
+        self._restic = Restic(job, setting)
         self._faults: list[str] = []
+        self._count = 0
+        self._outcome = Outcome.OK
+        self._older: Older | None = None
 
-    def run(self, restic: Restic, box: Path, size_bytes: int) -> DrillResult:
-        """Restore into the box and say what is wrong with it."""
-        clock = self._setting.deadline.clock
-        self._setting.report(Progress(phase="restoring", total_bytes=size_bytes))
-        begun = clock.boottime()
-        ended = restic.call("restore", self._header.snapshot, "--json", "--target", str(box))
-        seconds = (clock.boottime() - begun) / NANOSECONDS
-        if ended.outcome not in _WORTH_COMPARING:
-            return _failed(self._job, ended.outcome, ended.why())
+    def run(self, state: Path) -> DrillResult:
+        """Prove the newest snapshot, and an older one where it is its turn."""
+        chosen = self._select(choosing.newest(self._job, self._restic))
+        if not chosen.header.snapshot.startswith(self._job.snapshot):
+            why = f"the manifest {chosen.path.name} belongs to snapshot {chosen.header.snapshot}"
+            raise UnprovenError(Outcome.FAILED, why)
+        self._watch.mark("chosen")
+        with sandbox.sandbox(state, self._job.exec_id) as folder:
+            done = self._rehearse(chosen, folder / "newest")
+            self._watch.mark("compared")
+            self._watch.split("compared", "restored", done.restored_seconds)
+            self._contains(chosen, folder / "newest")
+            self._tell(probing.faults(chosen, folder / "newest", folder, self._setting.deadline))
+            self._watch.mark("probed")
+            seconds = sum(self._watch.parts.values())
+            sandbox.remove(folder / "newest")
+            if self._job.drill.older:
+                self._prove_older(chosen, folder / "older")
+                self._watch.mark("older")
+        return self._judge(chosen, done, seconds)
+
+    def _select(self, path: Path) -> Selection:
+        order, state = self._job.drill, Path(self._job.state)
         try:
-            found = self._compare(box, size_bytes)
-        except TimeoutError:
-            return _failed(self._job, Outcome.TIMEOUT, "restored, but there was no time left to compare")
-        self._contains(box)
-        if self._job.rto_seconds is not None and seconds > self._job.rto_seconds:
-            self._faults.append(f"the restore took {seconds:.1f} s, more than its rto of {self._job.rto_seconds:g} s")
-        return self._judge(ended, found, seconds)
+            manifest.verify(path)
+            if not order.sample:
+                return selection.whole(path)
+            key = sampling.key_of(state, self._job.key)
+            return selection.sample(path, key, order.cycle, order.sample, self._job.contains)
+        except AgentError as error:
+            raise UnprovenError(Outcome.FAILED, str(error), error.hint) from error
 
-    def _compare(self, box: Path, size_bytes: int) -> Comparison:
-        def tick(files: int, done_bytes: int) -> None:
-            self._setting.report(
-                Progress(phase="comparing", files=files, size_bytes=done_bytes, total_bytes=size_bytes)
-            )
+    def _rehearse(self, chosen: Selection, box: Path) -> Rehearsed:
+        box.mkdir(mode=0o700)
+        lacking = sandbox.lacking_bytes(box, chosen.size_bytes, chosen.count)
+        if lacking:
+            why = f"{lacking} bytes are missing in {box.parent.parent} to restore {chosen.size_bytes}"
+            raise UnprovenError(Outcome.NO_SPACE, why)
+        done = rehearse(self._setting, self._restic, chosen, box)
+        self._tell(*done.faults())
+        if done.ended.outcome is not Outcome.OK:
+            self._outcome = done.ended.outcome
+        return done
 
-        comparer = Comparer(box, self._setting.deadline, owners=os.geteuid() == 0, tick=tick)
-        return comparer.compare(self._entries, self._header.sources)
+    def _tell(self, faults: list[str], count: int | None = None) -> None:
+        self._faults += faults
+        self._count += len(faults) if count is None else count
 
-    def _entries(self) -> Iterator[Entry]:
-        return manifest.read(self._path)[1]
-
-    def _contains(self, box: Path) -> None:
+    def _contains(self, chosen: Selection, box: Path) -> None:
         """The paths that must be in every point, whatever the manifest says."""
         for path in self._job.contains:
             real = paths.canonical(path)
-            if not any(paths.is_below(real, source) for source in self._header.sources):
-                self._faults.append(f"must be there, but is not below what is saved: {path}")
+            if not any(paths.is_below(real, source) for source in chosen.header.sources):
+                self._tell([f"must be there, but is not below what is saved: {path}"])
             elif not os.path.lexists(f"{box}{real}"):
-                self._faults.append(f"must be there, and is not: {path}")
+                self._tell([f"must be there, and is not: {path}"])
 
-    def _judge(self, ended: Ended, found: Comparison, seconds: float) -> DrillResult:
-        told = [] if ended.outcome is Outcome.OK else [f"restic: {line}" for line in ended.errors] or [ended.why()]
-        nothing = [] if found.compared else ["nothing could be compared"]
-        faults = [*self._faults, *found.faults, *nothing, *told]
-        count = len(faults) - len(found.faults) + found.fault_count
-        outcome = ended.outcome if ended.outcome is not Outcome.OK else Outcome.FAILED if faults else Outcome.OK
-        words = f"{found.compared} entries restored in {seconds:.1f} s"
+    def _prove_older(self, newest: Selection, box: Path) -> None:
+        """What is wrong with an older snapshot is a fault like any other, and is told as its."""
+        faults, count = self._faults, self._count
+        self._faults, self._count = [], 0
+        compared = at_us = 0
+        name = "?"
+        try:
+            path = choosing.older(self._job, self._restic, newest.header.snapshot)
+            if path is None:
+                self._faults, self._count = faults, count
+                return
+            chosen = self._select(path)
+            name, at_us = chosen.header.snapshot, chosen.header.at_us
+            compared = self._rehearse(chosen, box).found.compared
+        except UnprovenError as error:
+            self._outcome = error.outcome
+            self._tell([str(error)])
+        self._older = Older(snapshot=name, at_us=at_us, compared=compared, fault_count=self._count)
+        self._faults = [*faults, *(f"in the older snapshot {name[:8]}: {one}" for one in self._faults)]
+        self._count += count
+
+    def _judge(self, chosen: Selection, done: Rehearsed, seconds: float) -> DrillResult:
+        then = chosen.then if chosen.then is not None and not self._faults else self._job.drill.cycle
+        rto = self._job.rto_seconds
+        if rto is not None and seconds > rto:
+            self._tell([f"it took {seconds:.1f} s from the order to the proof, more than its rto of {rto:g} s"])
+        outcome = self._outcome
+        if self._faults and outcome is Outcome.OK:
+            outcome = Outcome.FAILED
+        part = f", {chosen.sampled} files of {chosen.files}" if chosen.then is not None else ""
+        words = f"{done.found.compared} entries{part} restored in {done.restored_seconds:.1f} s"
+        more = f", {self._count} faults, first: {self._faults[0]}" if self._faults else " and as they were"
         return DrillResult(
             outcome=outcome,
-            summary=f"{words} and as they were" if not faults else f"{words}, {count} faults, first: {faults[0]}",
+            summary=f"{words}{more}",
             hint=hint_for(outcome),
-            snapshot=self._header.snapshot,
-            passed=not faults,
-            compared=found.compared,
-            torn=found.torn,
-            faults=tuple(faults[:FAULTS_KEPT]),
-            fault_count=count,
-            restore_seconds=seconds,
-            size_bytes=found.size_bytes,
+            snapshot=chosen.header.snapshot,
+            passed=not self._faults,
+            compared=done.found.compared,
+            torn=done.found.torn,
+            faults=tuple(self._faults[:FAULTS_KEPT]),
+            fault_count=self._count,
+            restore_seconds=done.restored_seconds,
+            size_bytes=done.found.size_bytes,
+            snapshot_at_us=chosen.header.at_us,
+            files=chosen.files,
+            sampled=chosen.sampled,
+            whole_bytes=chosen.whole_bytes,
+            seconds=seconds,
+            parts=self._watch.parts,
+            cycle=then,
+            older=self._older,
         )
 
 
@@ -148,4 +180,5 @@ def _failed(job: Job, outcome: Outcome, summary: str, hint: str = "") -> DrillRe
         snapshot=job.snapshot,
         faults=(summary,),
         fault_count=1,
+        cycle=job.drill.cycle,
     )
