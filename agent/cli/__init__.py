@@ -62,7 +62,7 @@ COMMANDS = (
     Command("backup", "backup", "list, make, prove and restore backups"),
     Command("playbook", "playbook", "run a playbook by hand, through the same gates"),
     Command("incident", "incident", "list, open and work on incidents"),
-    Command("window", "window", "list windows of silence"),
+    Command("window", "window", "list windows of silence and for changes"),
     Command("kill-switch", "kill_switch", "stop every change to the world, and allow them again"),
     Command("audit", "audit", "verify the journal's chain of hashes"),
     Command("host", "host", "list hosts, pin their keys"),

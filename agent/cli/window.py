@@ -1,4 +1,4 @@
-"""window: list the windows of silence."""
+"""window: list the windows, of silence and for changes."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from agent.cli.context import the_agent
 from agent.cli.output import AsJson, Column
 from agent.cli.wording import local
 
-app = plain(help="Windows: spans of time in which something is silenced.")
+app = plain(help="Windows: spans of time in which something is silenced, or may be changed.")
 
 
 @app.callback()
 def _() -> None:
-    """Windows: spans of time in which something is silenced."""
+    """Windows: spans of time in which something is silenced, or may be changed."""
 
 
 @app.command("list")
