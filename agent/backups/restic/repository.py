@@ -13,16 +13,24 @@ def call_or_found(
     """Call restic; where there is no repository and never was one, found it and call again."""
     ended = restic.call(*arguments, hear=hear, feed=feed)
     if ended.outcome is Outcome.MISSING_REPOSITORY:
-        refusal = _refusal(restic, job)
-        if refusal is not None:
-            return refusal
-        made = restic.call("init")
+        made = found(restic, job)
         if made.outcome is not Outcome.OK:
             return made
         ended = restic.call(*arguments, hear=hear, feed=feed)
     if ended.outcome in {Outcome.OK, Outcome.PARTIAL}:
         _remember(restic, job)
     return ended
+
+
+def found(restic: Restic, job: Job, *options: str) -> Ended:
+    """Make the repository, with these options of restic's init, unless there is one or was one."""
+    refusal = _refusal(restic, job)
+    if refusal is not None:
+        return refusal
+    made = restic.call("init", *options)
+    if made.outcome is Outcome.OK:
+        _remember(restic, job)
+    return made
 
 
 def _refusal(restic: Restic, job: Job) -> Ended | None:
