@@ -10,11 +10,14 @@ from typing import NoReturn, cast
 
 import agent.backups
 from agent.backups import (
+    AWS_FILE,
     FAMILY,
     JOB,
     PASSWORD_FILE,
     PROGRESS,
+    REPOSITORY_FILE,
     RESULT,
+    SSH_KEY_FILE,
     Engine,
     Job,
     Outcome,
@@ -54,7 +57,13 @@ def main(arguments: list[str]) -> int:
 
 def _do(job: Job, run_dir: Path) -> Result:
     clock = SystemClock()
-    handed_down = {PASSWORD_FILE: os.environ.get("RESTIC_PASSWORD_FILE"), MARK: os.environ.get("WATCHKEEPER_RUN")}
+    handed_down = {
+        PASSWORD_FILE: os.environ.get("RESTIC_PASSWORD_FILE"),
+        REPOSITORY_FILE: os.environ.get("RESTIC_REPOSITORY_FILE"),
+        AWS_FILE: os.environ.get("AWS_SHARED_CREDENTIALS_FILE"),
+        SSH_KEY_FILE: os.environ.get("WATCHKEEPER_SSH_KEY"),
+        MARK: os.environ.get("WATCHKEEPER_RUN"),
+    }
     setting = Setting(
         deadline=Deadline.after(clock, job.timeout_seconds),
         environment={name: value for name, value in handed_down.items() if value},

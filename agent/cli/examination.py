@@ -53,7 +53,7 @@ def everything(parts: "Parts", told: Told = lambda _done, _of: None) -> Findings
 
 def tools(clock: "Clock") -> Findings:
     """The programs that we call, and their versions."""
-    from agent.backups.restic.command import parse_version
+    from agent.backups.restic.version import parse_version
 
     def restic(text: str) -> str:
         return f"restic {'.'.join(map(str, parse_version(text)))}"
@@ -116,7 +116,7 @@ def _secrets(policies: "PolicySet") -> Findings:
     from agent.secrets import Secrets
 
     folder = policies.config.secrets
-    names = sorted({one.password_secret for one in policies.config.repositories.values()}.union(
+    names = sorted({name for one in policies.config.repositories.values() for name in one.secrets}.union(
         *(_references(sink.options) for sink in policies.config.sinks),
         *(_references(check.options) for check in policies.checks.values()),
     ))  # fmt: skip

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from agent.clock import Deadline, rfc3339
@@ -19,13 +19,17 @@ def snapshots(agent: "Agent", backup: "Backup", engines: Mapping[str, type]) -> 
     """What can be restored, as documents, the newest first; ToolError when the repository cannot be read."""
     from agent import backups
     from agent.registry import named
+    from agent.runtime import repositories
     from agent.store import executions
 
     engine: Any = named(engines, "kind of backup", backup.kind)
-    with _in_memory(agent.saves.secrets.get(backup.repository.password_secret)) as path:
+    access = repositories.access(backup.repository, backup.host, agent.saves.secrets)
+    with ExitStack() as memories:
         setting = backups.Setting(
             deadline=Deadline.after(agent.clock, READ_SECONDS),
-            environment={backups.PASSWORD_FILE: path},
+            environment={
+                name: memories.enter_context(_in_memory(content)) for name, content in access.secret_files.items()
+            },
             report=lambda _: None,
         )
         result: backups.SnapshotsResult = engine.snapshots(_job(agent, backup), setting)
@@ -46,22 +50,24 @@ def snapshots(agent: "Agent", backup: "Backup", engines: Mapping[str, type]) -> 
 def _job(agent: "Agent", backup: "Backup") -> Any:
     from agent import backups
     from agent.closed import as_plain
+    from agent.runtime import repositories
     from agent.store import ids
 
     config = agent.book.policies.config
     return backups.Job(
         kind=backups.Kind.SNAPSHOTS, engine=backup.kind, key=backup.key, item=backup.item, host=backup.host,
-        exec_id=ids.ulid(agent.clock), options=as_plain(backup.options), repository=str(config.home / backup.repository.url),
+        exec_id=ids.ulid(agent.clock), options=as_plain(backup.options), **repositories.words(backup.repository, backup.host, config),
         state=str(config.state), timeout_seconds=READ_SECONDS,
     )  # fmt: skip
 
 
 @contextmanager
-def _in_memory(text: str) -> Iterator[str]:
-    """A path that leads to a text in our memory: a child of ours can read it, no disk ever holds it."""
-    number = os.memfd_create("password", os.MFD_CLOEXEC)
+def _in_memory(content: bytes) -> Iterator[str]:
+    """A path that leads to a secret in our memory: a child of ours can read it, no disk ever holds it."""
+    number = os.memfd_create("secret", os.MFD_CLOEXEC)
+    os.fchmod(number, 0o600)
     try:
-        os.write(number, text.encode())
+        os.write(number, content)
         yield f"/proc/{os.getpid()}/fd/{number}"
     finally:
         os.close(number)

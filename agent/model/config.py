@@ -37,6 +37,14 @@ class Safety:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Backups:
+    """What holds for all backups: how many jobs at a time, and which restic (empty: the one on PATH)."""
+
+    at_once: int = 4
+    restic: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """config.yaml. Paths are absolute; `home` is the folder of the file itself."""
 
@@ -53,5 +61,6 @@ class Config:
     teams: Mapping[str, Team] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
     repositories: Mapping[str, Repository] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
     sinks: tuple[SinkSpec, ...] = ()
+    backups: Backups = Backups()
     safety: Safety = Safety()
     inventory_every_seconds: float = 300.0

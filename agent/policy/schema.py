@@ -11,7 +11,7 @@ from agent.model.check import Threshold
 from agent.model.service import Importance
 from agent.policy import wording
 from agent.policy.when import Instant, When
-from agent.units import Duration, duration
+from agent.units import Duration, bit_rate, duration
 
 RESERVED = "agent"  # the service under which the agent's own items stand
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
@@ -53,6 +53,13 @@ def _span(value: object) -> float:
     return seconds
 
 
+def _rate(value: object) -> float:
+    bits = bit_rate(value)
+    if bits <= 0:
+        raise ValueError(f"{value!r} lets nothing through: leave it out for no limit")
+    return bits
+
+
 def _given(value: object) -> object:
     if value == "":
         raise ValueError("something is missing here")
@@ -69,6 +76,7 @@ Name = Annotated[
     str, BeforeValidator(name), WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"})
 ]
 Span = Annotated[float, BeforeValidator(_span), WithJsonSchema({"type": "string", "examples": ["30s", "5m", "26h"]})]
+Rate = Annotated[float, BeforeValidator(_rate), WithJsonSchema({"type": "string", "examples": ["100Mbit/s"]})]
 Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
 Given = Annotated[Text, BeforeValidator(_given), WithJsonSchema({"type": "string", "minLength": 1})]
 FailAfter = Annotated[

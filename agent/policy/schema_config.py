@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from agent.closed import ClosedModel, SecretRef, Texts
-from agent.policy.schema import Defaults, Given, Name, Span, Version
-from agent.policy.when import Zone
-from agent.units import BudgetText
+from agent.closed import ClosedModel, Count, Flag, SecretRef, Texts
+from agent.policy.schema import Defaults, Given, Name, Rate, Span, Version
+from agent.policy.when import When, Zone
+from agent.units import BudgetText, Duration
 
 
 class TeamSpec(ClosedModel):
@@ -16,11 +16,38 @@ class TeamSpec(ClosedModel):
     members: Texts = ()
 
 
+class CheckPlanSpec(ClosedModel):
+    """When a repository is checked, and within which time every byte of it is read."""
+
+    every: When
+    cover: Span = 30 * 86400.0
+
+
+class PruneSpec(ClosedModel):
+    """When what is no longer kept is removed."""
+
+    every: When
+
+
 class RepositorySpec(ClosedModel):
     """Where restic keeps its data."""
 
-    url: Given
+    url: Given | SecretRef
     password: SecretRef
+    credentials: dict[Given, SecretRef] = Field(default_factory=dict)
+    per_host: Flag = True
+    at_once: Count = 4
+    limit: Rate | None = None
+    lock_wait: Duration = 60.0
+    check: CheckPlanSpec | None = None
+    prune: PruneSpec | None = None
+
+
+class BackupsSpec(ClosedModel):
+    """Bounds for all backups together, and their program."""
+
+    at_once: Count = 4
+    restic: Given | None = None
 
 
 class BreakerSpec(ClosedModel):
@@ -56,6 +83,7 @@ class ConfigSpec(ClosedModel):
     secrets: SecretsSpec = SecretsSpec()
     teams: dict[Name, TeamSpec] = Field(default_factory=dict)
     repositories: dict[Name, RepositorySpec] = Field(default_factory=dict)
+    backups: BackupsSpec = BackupsSpec()
     safety: SafetySpec = SafetySpec()
     defaults: Defaults = Defaults()
     inventory_every: Span = 300.0

@@ -1,23 +1,20 @@
 """config.yaml: from its bytes to the agent's configuration, with every error of the file."""
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from agent.model.backup import Repository
-from agent.model.config import Config, Safety, SinkSpec, Team
+from agent.model.config import Backups, Config, Safety, SinkSpec, Team
 from agent.model.policy import Problem
-from agent.policy import catalogue, faults, source, wording
+from agent.policy import catalogue, faults, repositories, source, wording
 from agent.policy.catalogue import Catalogue, Place
 from agent.policy.faults import Fault
 from agent.policy.reading import modelled, window
 from agent.policy.schema import Defaults, WindowSpec, name
-from agent.policy.schema_config import ConfigSpec, RepositorySpec, SafetySpec
+from agent.policy.schema_config import ConfigSpec, SafetySpec
 
 _APART = ("sinks", "windows")
-_REMOTE = re.compile(r"[a-z0-9]{2,}:")
 _SECRETS = "secrets"  # the folder beside config.yaml
 
 
@@ -69,15 +66,16 @@ def _config(path: Path, spec: ConfigSpec, sinks: tuple[SinkSpec, ...]) -> Config
         state=home / spec.state,
         secrets=home / _SECRETS,
         teams=MappingProxyType({key: Team(name=key, members=team.members) for key, team in spec.teams.items()}),
-        repositories=MappingProxyType({key: _repository(key, one, home) for key, one in spec.repositories.items()}),
+        repositories=MappingProxyType(
+            {key: repositories.read(key, one, home, spec.timezone) for key, one in spec.repositories.items()}
+        ),
         sinks=sinks,
+        backups=Backups(
+            at_once=spec.backups.at_once, restic=str(home / spec.backups.restic) if spec.backups.restic else ""
+        ),
         safety=_safety(spec.safety),
         inventory_every_seconds=spec.inventory_every,
     )
-
-
-def _repository(key: str, spec: RepositorySpec, home: Path) -> Repository:
-    return Repository(name=key, url=str(home / spec.url), password_secret=spec.password.secret)
 
 
 def _safety(spec: SafetySpec) -> Safety:
@@ -91,9 +89,7 @@ def _cross_check(spec: ConfigSpec, top: Place, wrong: list[Fault]) -> None:
     if spec.owner not in spec.teams:
         wrong.append((top / "owner").fault(wording.unknown("team", spec.owner, spec.teams)))
     for key, repository in spec.repositories.items():
-        if _REMOTE.match(repository.url):
-            message = "only a folder of this machine can be a repository so far"
-            wrong.append((top / "repositories" / key / "url").fault(message))
+        wrong += repositories.faults(repository, top / "repositories" / key)
     used = spec.defaults.backups.repository
     if used is not None and used not in spec.repositories:
         place = top / "defaults" / "backups" / "repository"

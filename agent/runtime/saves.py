@@ -19,6 +19,7 @@ from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.model.journal import Entry
 from agent.model.look import Look
 from agent.practices import backups as practice
+from agent.runtime import repositories
 from agent.runtime.book import Book
 from agent.runtime.executor import REPOSITORY_LOCK, Finish, this_process
 from agent.secrets import Secrets
@@ -95,7 +96,7 @@ class Saves:
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"},
             timeout_seconds=backup.timeout_seconds + ENDING_SECONDS,
             secret_files={
-                engines.PASSWORD_FILE: self.secrets.get(backup.repository.password_secret).encode(),
+                **repositories.access(backup.repository, backup.host, self.secrets).secret_files,
                 **self._named(job),
             },
         )
@@ -112,7 +113,7 @@ class Saves:
         config = self.book.policies.config
         return Job(
             kind=kind, engine=backup.kind, key=backup.key, item=backup.item, host=backup.host, exec_id=execution.id,
-            options=as_plain(backup.options), repository=str(config.home / backup.repository.url),
+            options=as_plain(backup.options), **repositories.words(backup.repository, backup.host, config),
             state=str(config.state), timeout_seconds=backup.timeout_seconds, snapshot=str(args.get("snapshot", "")),
             manifest=str(args.get("manifest", "")), target=str(args.get("target", "")), at_us=args.get("at_us"),
             include=tuple(args.get("include", ())), contains=backup.drill.contains if backup.drill else (),

@@ -126,6 +126,7 @@ def launch(run_dir: Path, packet: Packet, clock: Clock) -> Shim:
 def _memory(name: str, content: bytes) -> int:
     """A sealed file that exists in memory only."""
     number = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.fchmod(number, 0o600)  # ssh uses no key that others may read
     with os.fdopen(os.dup(number), "wb") as file:
         file.write(content)
     seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE

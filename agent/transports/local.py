@@ -74,21 +74,23 @@ def stream(  # noqa: PLR0913  # each is a word of its own at the call
     env: Mapping[str, str] | None = None,
     grace_seconds: float = 10.0,
     feed: Feed | None = None,
+    began: Callable[[int], None] = lambda _pid: None,
 ) -> Completed:
     """Run a program and hand over each line of its stdout to `hear` and of its stderr to `complain`, keeping none.
 
     At the deadline, or when one of them returns False, it is interrupted (SIGINT) and may tidy up for
     `grace_seconds` before it is killed; the exit code then is its own, unless the deadline was the reason.
-    `feed` says where its stdin comes from.
+    `feed` says where its stdin comes from. `began` is told the number of its process as soon as it has one.
     """
     child = _start(argv, feed.stdin if feed else subprocess.DEVNULL, env, None, feed.keep if feed else ())
     with _Lines(child, hear, complain, feed.stop if feed else None) as conversation:
+        began(child.pid)
         conversation.hold(deadline)
         conversation.wind_down(Deadline.after(deadline.clock, grace_seconds))
     return conversation.outcome()
 
 
-def pour(
+def pour(  # noqa: PLR0913  # each is a word of its own at the call
     argv: Sequence[str],
     *,
     deadline: Deadline,
@@ -96,14 +98,15 @@ def pour(
     take: Callable[[bytes], None],
     complain: Callable[[bytes], None],
     env: Mapping[str, str] | None = None,
+    stop: int | None = None,
 ) -> Completed:
     """Run a program to its end or to the deadline; hand over its stdout to `take` and its stderr to `complain`, as read.
 
     Its stdin stays open behind what it is told: when that ends, we are gone. Nothing of it is in the answer but the
-    exit code. Whatever `take` raises ends the program.
+    exit code. Whatever `take` raises ends the program; so does `stop`, a descriptor, when it is readable (`truncated`).
     """
     child = _start(argv, subprocess.PIPE, env, Path("/"))
-    with _Pouring(child, stdin, take, complain) as conversation:
+    with _Pouring(child, stdin, (take, complain), stop) as conversation:
         conversation.hold(deadline)
     return conversation.outcome()
 
@@ -314,11 +317,18 @@ class _Pouring(_Conversation):
         self,
         child: subprocess.Popen[bytes],
         stdin: bytes,
-        take: Callable[[bytes], None],
-        complain: Callable[[bytes], None],
+        ears: tuple[Callable[[bytes], None], Callable[[bytes], None]],
+        stop: int | None,
     ) -> None:
         super().__init__(child, stdin, 0)
-        self._ears = (take, complain)
+        self._ears = ears
+        self._stop = stop
+        if stop is not None:
+            self._selector.register(stop, selectors.EVENT_READ)
+
+    def _attend(self, descriptor: int) -> None:
+        self._truncated = self._truncated or descriptor == self._stop
+        super()._attend(descriptor)
 
     def _feed(self, descriptor: int) -> None:
         try:

@@ -21,6 +21,9 @@ MAY_READ = {
     "WATCHKEEPER_RUN",  # the shim's mark, handed down to restic: by it a lost shim's children are found
     "RESTIC_PASSWORD_FILE",  # where the shim laid the repository's password, for restic to read
     "WATCHKEEPER_SECRETS",  # where it laid the secrets that the options of a backup name
+    "RESTIC_REPOSITORY_FILE",  # and the repository's url, where a login stands in it
+    "AWS_SHARED_CREDENTIALS_FILE",  # and the credentials for S3
+    "WATCHKEEPER_SSH_KEY",  # and the key for sftp
     "CREDENTIALS_DIRECTORY",  # where systemd laid the secrets: systemd.exec(5)
 }
 TAKES_ENVIRONMENT = {

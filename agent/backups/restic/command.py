@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import re
 import socket
@@ -190,7 +191,6 @@ class _Listener:
 
     def complain(self, line: str) -> bool:
         """One line of stderr; False when nothing better can come."""
-        line = self._veil(line)
         self.left_a_lock = self.left_a_lock or "while unlocking" in line or "failed to unlock" in line
         message = outcomes.read_message(line)
         if message is None:
@@ -212,4 +212,15 @@ class _Listener:
         elif done.timed_out:
             outcome = Outcome.TIMEOUT
         errors = outcomes.error_lines(stderr, self._messages)
-        return Ended(outcome=outcome, messages=tuple(self._messages), errors=errors, error_count=self._errors)
+        return Ended(
+            outcome=outcome,
+            messages=tuple(map(self._shown, self._messages)),
+            errors=tuple(map(self._veil, errors)),
+            error_count=self._errors,
+        )
+
+    def _shown(self, message: Message) -> Message:
+        """What was read to the letter is kept without secrets."""
+        text = json.dumps(message)
+        veiled = self._veil(text)
+        return message if veiled == text else outcomes.read_message(veiled) or {}
