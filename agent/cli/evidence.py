@@ -7,6 +7,7 @@ from agent.cli.wording import local, plural, span
 from agent.clock import rfc3339
 from agent.model.look import Verdict
 from agent.model.state import Phase
+from agent.model.window import WindowKind
 
 if TYPE_CHECKING:
     from agent.model.bounds import Bounds
@@ -106,6 +107,8 @@ def _bounds(bounds: "Bounds") -> list[str]:
 
 
 def _covers(window: Any, check: "Check") -> bool:
+    if window.kind is not WindowKind.SILENCE:
+        return False
     return window.service in {check.service, ""} and (not window.hosts or check.host in window.hosts)
 
 

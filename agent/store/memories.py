@@ -25,6 +25,7 @@ _UPSERT = _UPSERT.on_conflict_do_update(
     index_elements=[memories.c.key],
     set_={name: _UPSERT.excluded[name] for name in ("digest", "boot_id", "at_us", "document")},
 )
+_ONE = select(memories).where(memories.c.key == bindparam("at_key"))
 _FORGET = delete(memories).where(memories.c.key == bindparam("at_key"))
 
 
@@ -38,6 +39,12 @@ def write(tx: Tx, rows: Iterable[Row]) -> None:
 def read(reader: Reader) -> dict[str, Row]:
     """All that is kept, by key."""
     return {row.key: Row(*row) for row in reading(reader).execute(select(memories))}
+
+
+def get(reader: Reader, key: str) -> Row | None:
+    """What is kept of one key; None when nothing is."""
+    found = reading(reader).execute(_ONE, {"at_key": key}).one_or_none()
+    return None if found is None else Row(*found)
 
 
 def forget(tx: Tx, keys: Collection[str]) -> None:
