@@ -56,6 +56,7 @@ class Baseline:
 
     accepted: str
     current: str
+    read_at_us: int
     drifted: str = ""
     drift_at_us: int = 0
     drift_lines: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from agent.backups.configs.platforms import HIDES, Platform
 
 KEY_FILE = "hidden.key"
 PLAIN_TAG = "<hidden>"
-_IS_TAG = re.compile(r"<hidden(?::[0-9a-f]+)?>")
+_IS_TAG = re.compile(r"<hidden(?::[0-9a-f]+)?>\W*")
 _TAG_DIGITS = 8
 _BEGINS, _ENDS = r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY", r"-----END (?:[A-Z]+ )*PRIVATE KEY-----"
 
@@ -58,7 +58,7 @@ def hidden(text: str, rules: Platform, more: Sequence[str], key: bytes) -> str:
 
 
 def _line(line: str, found: Iterable[Any], tag: Callable[[str], str]) -> str:
-    spans = {match.span("secret") for pattern in found for match in pattern.finditer(line)}
+    spans = {match.span(one.groupindex["secret"]) for one in found for match in one.finditer(line)}
     for begin, end in reversed(_apart(spans)):
         if not _IS_TAG.fullmatch(line[begin:end]):  # what is hidden already stays as it is
             line = f"{line[:begin]}{tag(line[begin:end])}{line[end:]}"

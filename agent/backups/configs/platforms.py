@@ -36,7 +36,7 @@ class Platform:
 
 
 _VALUE = r'(?P<secret>"[^"]*"|\S+)'
-_KIND = r"(?:(?:[0-9]|encrypted|clear|md5|sha|sha1|sha256|sha512|hmac-\S+|des|3des|aes(?: [0-9]{3})?|ascii|cipher|simple|irreversible-cipher|hash|string) +)*"
+_KIND = r"(?:(?:[0-9]|encrypted|clear|md5|sha|sha1|sha256|sha512|hmac-\S+|des|3des|aes(?: [0-9]{3})?|ascii|cipher|simple|irreversible-cipher|hash|string|ENC) +)*"
 # Of every platform: a word that announces a secret, perhaps how it is written, and the secret.
 HIDES: tuple[str, ...] = (
     rf"\b(?:password|passwd|passphrase|secret|key-string|pre-shared-key|shared-secret|shared-key|authentication-key|encrypted-password|(?:tacacs|radius)-server key|isakmp key|wpa-psk|priv|auth-password|priv-password|auth-pwd|priv-pwd|private-key|psksecret|secondary-key) +{_KIND}{_VALUE}",
