@@ -1,9 +1,9 @@
-"""backup: files — folders and files of this machine, saved by restic, proven by restoring."""
+"""backup: files — folders and files of a host, saved by restic, proven by restoring; remote ones through a mirror."""
 
 import os
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from agent.backups import (
     BackupResult,
@@ -15,15 +15,17 @@ from agent.backups import (
     SnapshotsResult,
     engine,
 )
+from agent.backups.mirror.remote import save_remote
 from agent.backups.restic import snapshots
 from agent.backups.restic.bring_back import bring_back
 from agent.backups.restic.command import Restic
 from agent.backups.restic.drill import drill
 from agent.backups.restic.outcome import hint_for
 from agent.backups.restic.save import save
-from agent.closed import ClosedModel, Texts
-from agent.errors import InputError
+from agent.backups.restic.wanted import Wanted
+from agent.closed import ClosedModel, Flag, Texts
 from agent.model.host import Connection
+from agent.units import Share, bit_rate
 
 
 def _full(paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -48,25 +50,28 @@ class FilesOptions(ClosedModel):
     exclude: Annotated[Texts, AfterValidator(_filled)] = Field(
         default=(), description='What to leave out, as patterns of restic: "*.tmp", /srv/shop/cache'
     )
+    one_file_system: Flag = Field(default=False, description="Leave out what is mounted below the paths")
+    may_vanish: Share = Field(
+        default=0.5,
+        description="The share of a remote host's entries that may be gone since the last backup; if more are, nothing is saved",
+    )
+    limit: Annotated[float, BeforeValidator(bit_rate)] | None = Field(
+        default=None, description="The most that rsync may take of the line to a remote host: 20Mbit/s"
+    )
 
 
 @engine("files")
 class Files:
-    """Folders and files of this machine."""
+    """Folders and files of a host."""
 
     OPTIONS: ClassVar[type[ClosedModel]] = FilesOptions
-    REACHES: ClassVar[frozenset[Connection]] = frozenset({Connection.LOCAL})
+    REACHES: ClassVar[frozenset[Connection]] = frozenset({Connection.LOCAL, Connection.SSH})
 
     @staticmethod
     def backup(job: Job, setting: Setting, /) -> BackupResult:
         """Save the paths, and describe in a manifest what was saved."""
-        try:
-            options = FilesOptions.model_validate(job.options)
-        except ValidationError as error:
-            raise InputError(
-                f"the options of {job.item} are wrong: {error}", hint="run: watchkeeper validate"
-            ) from error
-        return save(job, setting, options.paths, options.exclude)
+        wanted = Wanted.of(job.options)
+        return save(job, setting, wanted) if job.route is None else save_remote(job, setting, wanted)
 
     @staticmethod
     def drill(job: Job, setting: Setting, /) -> DrillResult:

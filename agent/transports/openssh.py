@@ -14,13 +14,14 @@ _QUIET = ("BatchMode=yes", "ForwardAgent=no", "ForwardX11=no", "ClearAllForwardi
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Login:
-    """Where a machine is and who goes in there; None leaves it to the user's own ssh_config."""
+    """Where a machine is and who goes in there; None leaves it to the user's own ssh_config. `become`: root by sudo."""
 
     name: str
     address: str
     port: int = 22
     user: str | None = None
     key_file: str | None = None
+    become: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +41,9 @@ def route(host: Host, pins: Path) -> Route | None:
 
 
 def _login(host: Host) -> Login:
-    return Login(name=host.name, address=host.address, port=host.port, user=host.user, key_file=host.key_file)
+    return Login(
+        name=host.name, address=host.address, port=host.port, user=host.user, key_file=host.key_file, become=host.become
+    )
 
 
 def command(way: Route, folder: Path) -> tuple[str, ...]:

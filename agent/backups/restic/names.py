@@ -8,9 +8,10 @@ _ESCAPED = re.compile("[\udc80-\udcff]")
 
 
 class TrueNames:
-    """Turns listed paths into paths on disk; remembers the folders it had to search."""
+    """Turns listed paths into paths below a root; remembers the folders it had to search."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: str = "") -> None:
+        self._root = root
         self._folders: dict[str, str] = {}
 
     def find(self, listed: str) -> str | None:
@@ -21,7 +22,7 @@ class TrueNames:
         folder = self._folders.get(parent) if _LOST in parent else parent
         if folder is None:
             return None
-        found = _search(folder or "/", name)
+        found = _search(self._root + folder or "/", name)
         if found is None:
             return None
         path = f"{folder}/{found}"

@@ -1,9 +1,10 @@
 """Saves folders: restic's backup, then the manifest of what it saved. Two calls of restic, and none more."""
 
+import contextlib
 import dataclasses
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from agent.backups import BackupResult, Job, Outcome, Progress, Setting
@@ -13,33 +14,57 @@ from agent.backups.restic.compare import FAULTS_KEPT, printable
 from agent.backups.restic.manifest import Draft
 from agent.backups.restic.outcome import Message, hint_for, read_message
 from agent.backups.restic.survey import Survey
+from agent.backups.restic.wanted import Wanted
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
-def save(job: Job, setting: Setting, wanted: Sequence[str], exclude: Sequence[str]) -> BackupResult:
-    """Save these paths, apart from what matches `exclude` (restic's patterns)."""
-    sources = paths.distinct(map(paths.canonical, wanted))
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """What restic is to save: `sources` below `root`, which is empty for this machine; known `holes`, `torn` entries."""
+
+    sources: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    one_file_system: bool = False
+    root: str = ""
+    holes: tuple[str, ...] = ()
+    torn: Collection[str] = ()
+
+
+def save(job: Job, setting: Setting, wanted: Wanted) -> BackupResult:
+    """Save what is wanted of this machine."""
+    sources = paths.distinct(map(paths.canonical, wanted.paths))
     if not any(map(os.path.lexists, sources)):
-        return _failed(Outcome.SOURCE_MISSING, f"there is nothing to save: {', '.join(wanted)} is missing")
+        return _failed(Outcome.SOURCE_MISSING, f"there is nothing to save: {', '.join(wanted.paths)} is missing")
+    scene = Scene(
+        sources=sources,
+        exclude=(*wanted.exclude, *_our_own(job, sources)),
+        one_file_system=wanted.one_file_system,
+        holes=tuple(_holes(sources)),
+    )
+    return save_scene(job, setting, scene)
+
+
+def save_scene(job: Job, setting: Setting, scene: Scene) -> BackupResult:
+    """Save what is told. Paths below a root are saved from there by relative names: in the snapshot they begin at `/`."""
     restic = Restic(job, setting)
     arguments = ["--json", f"--host={job.host}", *(f"--tag={tag}" for tag in snapshots.tags(job))]
-    arguments += [f"--exclude={pattern}" for pattern in (*exclude, *_our_own(job, sources))]
-    holes = _holes(sources)
-    saved = repository.call_or_found(restic, job, "backup", *arguments, "--", *sources, hear=_progress(setting))
+    arguments += [f"--exclude={pattern}" for pattern in scene.exclude]
+    arguments += ["--one-file-system"] if scene.one_file_system else []
+    named = [path[1:] or "." for path in scene.sources] if scene.root else scene.sources
+    with contextlib.chdir(scene.root or "/"):
+        saved = repository.call_or_found(restic, job, "backup", *arguments, "--", *named, hear=_progress(setting))
     summary = saved.of_type("summary") or {}
     if saved.outcome not in {Outcome.OK, Outcome.PARTIAL}:
         return _failed(saved.outcome, saved.why())
     if not summary.get("snapshot_id"):
         return _failed(Outcome.FAILED, "restic ended well and named no snapshot")
-    return _described(job, setting, restic, (saved, summary, sources, holes))
+    return _described(job, setting, restic, (saved, summary, scene))
 
 
-def _described(
-    job: Job, setting: Setting, restic: Restic, done: tuple[Ended, Message, tuple[str, ...], list[str]]
-) -> BackupResult:
+def _described(job: Job, setting: Setting, restic: Restic, done: tuple[Ended, Message, Scene]) -> BackupResult:
     """The result of a saved snapshot, with its manifest."""
-    saved, summary, sources, holes = done
+    saved, summary, scene = done
     result = BackupResult(
         outcome=Outcome.OK,
         summary="",
@@ -50,7 +75,8 @@ def _described(
     folder = manifest.folder_of(Path(job.state), job.key)
     try:
         with Draft(folder, job.exec_id) as draft:
-            survey = Survey(draft, sources, manifest.newest(Path(job.state), job.key), setting.deadline)
+            previous = manifest.newest(Path(job.state), job.key)
+            survey = Survey(draft, scene.sources, previous, setting.deadline, root=scene.root, torn=scene.torn)
             listed = restic.call("ls", "--json", "--no-lock", result.snapshot, hear=survey.hear)
             if listed.outcome is not Outcome.OK or survey.header is None:
                 return _unproven(result, listed.outcome, f"saved, but it cannot be listed: {listed.why()}")
@@ -70,8 +96,8 @@ def _described(
         torn=survey.torn,
         manifest=manifest.name_of(kept),
     )
-    unlisted = [f"not in the snapshot: {path}" for path in survey.unlisted if os.path.lexists(path)]
-    return _judged(result, saved, [*holes, *unlisted])
+    unlisted = [f"not in the snapshot: {path}" for path in survey.unlisted if os.path.lexists(scene.root + path)]
+    return _judged(result, saved, [*scene.holes, *unlisted])
 
 
 def _judged(result: BackupResult, saved: Ended, holes: list[str]) -> BackupResult:

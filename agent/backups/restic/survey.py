@@ -7,7 +7,7 @@ import dataclasses
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,24 @@ _TYPES = {
 class Survey:
     """Listens to `restic ls --json` and fills a draft with the entries at and below the sources."""
 
-    def __init__(self, draft: Draft, sources: Iterable[str], previous: Path | None, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        draft: Draft,
+        sources: Iterable[str],
+        previous: Path | None,
+        deadline: Deadline,
+        *,
+        root: str = "",
+        torn: Collection[str] = (),
+    ) -> None:
+        """`root` stands before the paths where they are not this machine's; what is in `torn` is so already."""
         self._draft = draft
+        self._root, self._torn = root, torn
         self._sources = tuple(sources)
         self._below = tuple(source.rstrip("/") + "/" for source in self._sources)
         self._previous = _Previous(previous)
         self._deadline = deadline
-        self._names = TrueNames()
+        self._names = TrueNames(root)
         self._listed: set[str] = set()
         self._started_ns = 0
         self.header: Header | None = None
@@ -86,19 +97,20 @@ class Survey:
 
     def _entry(self, path: str, node: Mapping[str, Any]) -> Entry:
         kind = node["type"]
+        where = self._root + path
         try:
-            seen = os.lstat(path)
-            entry = _without_content(path, kind, seen)
+            seen = os.lstat(where)
+            entry = dataclasses.replace(_without_content(where, kind, seen), path=path)
         except OSError:
             return Entry(path=path, kind=kind, torn=True)
-        if not self._is_as_saved(seen, node):
+        if path in self._torn or not self._is_as_saved(seen, node):
             return Entry(path=path, kind=kind, torn=True)
         if kind != "file":
             return entry
         known = self._previous.digest_of(entry)
         if known:
             return dataclasses.replace(entry, sha256=known)
-        described = _with_content(entry, seen, self._deadline)
+        described = _with_content(entry, seen, self._deadline, where)
         self.hashed += not described.torn
         return described
 
@@ -147,7 +159,7 @@ def entry_of(path: str, kind: str, deadline: Deadline) -> Entry:
     """An entry as it stands on disk, content included."""
     seen = os.lstat(path)
     entry = _without_content(path, kind, seen)
-    return _with_content(entry, seen, deadline) if kind == "file" else entry
+    return _with_content(entry, seen, deadline, path) if kind == "file" else entry
 
 
 def _without_content(path: str, kind: str, seen: os.stat_result) -> Entry:
@@ -165,8 +177,8 @@ def _without_content(path: str, kind: str, seen: os.stat_result) -> Entry:
     )
 
 
-def _with_content(entry: Entry, seen: os.stat_result, deadline: Deadline) -> Entry:
-    found = content.digest(entry.path, seen, deadline)
+def _with_content(entry: Entry, seen: os.stat_result, deadline: Deadline, where: str) -> Entry:
+    found = content.digest(where, seen, deadline)
     return dataclasses.replace(entry, sha256=found) if found else Entry(path=entry.path, kind=entry.kind, torn=True)
 
 

@@ -1,0 +1,95 @@
+"""Keeps a mirror's folder: the tree as the target has it, what is known of it, and room for what is being fetched."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from agent.backups.mirror import listing
+from agent.backups.mirror.listing import Item
+from agent.errors import AgentError, ToolError
+
+FOLDER = "mirrors"
+
+
+def folder_of(state: Path, key: str) -> Path:
+    """Where the mirror of one backup on one host is."""
+    return state / FOLDER / hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def tree_of(state: Path, key: str) -> Path:
+    """The mirrored tree: `etc/passwd` in it is /etc/passwd of the host."""
+    return folder_of(state, key) / "tree"
+
+
+class Place:
+    """The folder of one mirror, for as long as its lock is held."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tree, self.work = folder / "tree", folder / "work"
+        self._listing = folder / "listing"
+
+    def prepare(self) -> None:
+        """Make what is missing, and clear away what a pull that was killed left behind; the tree stays."""
+        if not self.tree.is_dir():
+            self._listing.unlink(missing_ok=True)  # it told of a tree that somebody removed
+            self.tree.mkdir(mode=0o700)
+        self.clear()
+
+    def clear(self) -> None:
+        """An empty work folder."""
+        if self.work.exists():
+            shutil.rmtree(self.work)
+        self.work.mkdir(mode=0o700)
+
+    def known(self) -> bytes:
+        """The records of what the tree holds, byte by byte as the target told them; empty when nothing is known."""
+        try:
+            return self._listing.read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def before(self) -> dict[str, Item]:
+        """What the tree holds; nothing when that cannot be read: then everything is fetched again."""
+        try:
+            return {item.path: item for item in listing.items(self.known())}
+        except ToolError:
+            return {}
+
+    def remember(self, items: Iterable[Item]) -> None:
+        """Write down what the tree holds; the tree itself must be on disk before."""
+        draft = self.folder / ".listing"
+        with draft.open("wb") as stream:
+            stream.writelines(item.record + b"\0" for item in items)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.rename(self._listing)
+
+    def forget(self) -> None:
+        """Let the next pull fetch everything again."""
+        self._listing.unlink(missing_ok=True)
+
+    def free_bytes(self) -> int:
+        """Room on the mirror's file system."""
+        room = os.statvfs(self.folder)
+        return room.f_bavail * room.f_frsize
+
+
+@contextlib.contextmanager
+def held(state: Path, key: str) -> Iterator[Place]:
+    """The mirror of a key, ours alone; AgentError while another pull works on it."""
+    folder = folder_of(state, key)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (folder / "key").write_text(f"{key}\n", encoding="utf-8")  # for people who wonder whose folder it is
+        yield Place(folder)
+    except BlockingIOError as error:
+        raise AgentError(f"another pull works in {folder}", hint="wait for it to end") from error
+    finally:
+        os.close(handle)

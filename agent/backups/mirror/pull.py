@@ -1,0 +1,205 @@
+"""Brings a mirror up to date with its target: list, decide, fetch, put in place; killed at any moment, it goes on next time."""
+
+import dataclasses
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from agent.backups import Job, Outcome, Progress, Setting
+from agent.backups.mirror import listing, plan
+from agent.backups.mirror.fetch import STAGED, fetch
+from agent.backups.mirror.line import Line
+from agent.backups.mirror.listing import Item, Listing
+from agent.backups.mirror.place import Place, held
+from agent.backups.mirror.plan import Plan
+from agent.backups.mirror.tree import Tree, settle, touch_folders
+from agent.backups.restic import paths, patterns
+from agent.backups.restic.wanted import Wanted
+from agent.errors import InputError, ToolError
+
+_ANSWER_BYTES = 1 << 30  # a listing: about 8 million entries
+_ANSWER, _SCRIPT = "answer", "script"
+_YOUNG_SECONDS = 2  # what changed that shortly before it was listed may change again and keep its stamps
+_ENTRY_BYTES = 4096  # what an inode costs, at most, on usual file systems
+_KEPT = 50
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Pulled:
+    """A mirror as its target was: `tree` holds `sources`, apart from `faults`; `torn` changed while being fetched."""
+
+    tree: Path
+    sources: tuple[str, ...]
+    torn: frozenset[str] = frozenset()
+    faults: tuple[str, ...] = ()
+    files: int = 0
+    folders: int = 0
+    fetched: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """The mirror stays as it was, and why."""
+
+    outcome: Outcome
+    summary: str
+    hint: str
+
+
+def pull(job: Job, setting: Setting, wanted: Wanted) -> Pulled | Refused:
+    """Mirror the job's host; TimeoutError, TransportError, ToolError when it cannot be done now."""
+    if job.route is None:
+        raise InputError(f"{job.host} is this machine: there is nothing to pull")
+    with held(Path(job.state), job.key) as place:
+        place.prepare()
+        line = Line(route=job.route, work=place.work, deadline=setting.deadline)
+        try:
+            return _Pull(line, place, wanted, setting.report).run()
+        finally:
+            place.clear()
+
+
+class _Pull:
+    """One pull."""
+
+    def __init__(self, line: Line, place: Place, wanted: Wanted, report: Callable[[Progress], None]) -> None:
+        self._line, self._place, self._wanted, self._report = line, place, wanted, report
+        self._is_excluded = patterns.matcher(wanted.exclude)
+        self._known: dict[str, Item] = {}
+        self._torn: set[str] = set()
+        self._faults: list[str] = []
+
+    def run(self) -> Pulled | Refused:
+        """List, decide, and follow the target unless too much is gone there."""
+        self._report(Progress(phase="listing"))
+        told = self._list()
+        self._faults += [f"does not exist: {path}" for path in told.missing]
+        if not told.sources:
+            return Refused(
+                outcome=Outcome.SOURCE_MISSING,
+                summary=f"there is nothing to save: {', '.join(self._wanted.paths)} is missing on the host",
+                hint="correct `paths` in the policy, or mount what is missing",
+            )
+        now = listing.tree(told, listing.items(told.records))
+        now = {path: item for path, item in now.items() if path in told.sources or not self._is_excluded(path)}
+        self._known = self._place.before()
+        todo = plan.plan(self._known, now, is_wanted=self._is_wanted(told), is_complete=told.is_complete)
+        if (refused := self._refusal(todo)) is not None:
+            return refused
+        if not todo.is_idle:
+            self._follow(todo, now, told)
+        only_links = [f"only the link itself: {path}" for path in told.sources if now[path].kind == "symlink"]
+        kinds = [item.kind for path, item in now.items() if path not in self._torn or path in self._known]
+        return Pulled(
+            tree=self._place.tree,
+            sources=told.sources,
+            torn=frozenset(self._torn),
+            faults=(*only_links, *self._faults),
+            files=kinds.count("file"),
+            folders=kinds.count("dir") - ("/" in now),
+            fetched=len(todo.fetch),
+        )
+
+    def _is_wanted(self, told: Listing) -> Callable[[str], bool]:
+        """Whether an entry that is no longer listed would be, were it still there."""
+        above = {source[:at] or "/" for source in told.sources for at, sign in enumerate(source) if sign == "/"}
+        asked = (*told.sources, *told.missing)
+
+        def is_wanted(path: str) -> bool:
+            is_asked = path in above or any(paths.is_below(path, source) for source in asked)
+            return is_asked and not self._is_excluded(path)
+
+        return is_wanted
+
+    def _refusal(self, todo: Plan) -> Refused | None:
+        if why := todo.refusal(self._wanted.may_vanish):
+            return Refused(
+                outcome=Outcome.FAILED,
+                summary=f"{why}: the mirror stays as it was, and nothing was saved",
+                hint="look what became of them; if that is right, set `may_vanish: 100%` for one run",
+            )
+        largest = max((sum(item.size for item in batch) for batch in plan.batches(todo.fetch)), default=0)
+        needed = todo.grown_bytes + largest + len(todo.fetch) * _ENTRY_BYTES
+        if (lacking := needed - self._place.free_bytes()) > 0:
+            return Refused(
+                outcome=Outcome.NO_SPACE,
+                summary=f"{lacking} bytes are missing in {self._place.folder} for the mirror of {self._line.route.host.name}",
+                hint="make room on that file system, or leave more out by `exclude`",
+            )
+        return None
+
+    def _list(self) -> Listing:
+        """What is there now."""
+        pruned = patterns.tests(self._wanted.exclude)
+        text = listing.script(self._wanted.paths, pruned, one_file_system=self._wanted.one_file_system)
+        work = self._line.work
+        (work / _SCRIPT).write_text(text, encoding="utf-8", errors="surrogateescape")
+        asked = shlex.join(self._line.ssh("sh"))
+        done = self._line.run(f"{asked} <{_SCRIPT} >{_ANSWER}", limit_bytes=_ANSWER_BYTES)
+        if done.exit_code == listing.NO_PRINTF:
+            raise ToolError(
+                f"{self._line.route.host.name} has a find without -printf, as busybox has",
+                hint="install findutils there, or save that host another way",
+            )
+        if done.exit_code != 0:
+            raise self._line.failure(done.stderr or f"the shell there ended with exit code {done.exit_code}")
+        told = listing.read((work / _ANSWER).read_bytes())
+        lines = [line for line in done.stderr.splitlines() if line.startswith("find: ")]
+        unread = [line for line in lines if "No such file or directory" not in line]
+        if not told.is_complete and not unread and lines:
+            told = dataclasses.replace(told, is_complete=True)  # it vanished while find went by: it is gone
+        self._faults += [f"not read: {line.removeprefix('find: ')}" for line in unread[:_KEPT]]
+        return told
+
+    def _follow(self, todo: Plan, now: Mapping[str, Item], told: Listing) -> None:
+        """Remove, fetch in portions, and remember after each what the tree holds by then."""
+        if todo.fetch and not {"rsync", "tar"} & told.tools:
+            raise ToolError(f"{self._line.route.host.name} has neither rsync nor tar", hint="install one of them there")
+        self._remove(todo, now)
+        for batch in plan.batches(todo.fetch):
+            self._fetch(batch, now, told)
+        if todo.fetch:
+            self._look_again(todo)
+
+    def _remove(self, todo: Plan, now: Mapping[str, Item]) -> None:
+        with Tree(self._place.tree) as mirror:
+            for path in todo.remove:
+                mirror.remove(path)
+                self._known.pop(path, None)
+            above = {path.rpartition("/")[0] or "/" for path in todo.remove}
+            mirror.close_folders()
+            touch_folders(mirror, [now[path] for path in above if path in now and path in self._known])
+
+    def _fetch(self, batch: list[Item], now: Mapping[str, Item], told: Listing) -> None:
+        done = len(self._known)
+        self._report(Progress(phase="pulling", files=done, total_files=len(now)))
+        by_rsync = "rsync" in told.tools and shutil.which("rsync") is not None
+        fetch(self._line, batch, self._place.tree, by_rsync=by_rsync, limit_kib=self._wanted.limit_kib)
+        with Tree(self._line.work / STAGED) as staged, Tree(self._place.tree) as mirror:
+            torn = settle(staged, mirror, batch, now)
+        self._torn.update(torn)
+        young_ns = (told.now_s - _YOUNG_SECONDS) * 10**9
+        for item in batch:
+            if item.path in self._torn or item.ctime_ns >= young_ns:
+                self._known.pop(item.path, None)
+            else:
+                self._known[item.path] = item
+        os.sync()
+        self._place.remember(self._known.values())
+        self._place.clear()
+
+    def _look_again(self, todo: Plan) -> None:
+        """List once more: what changed since the first time may have changed in the middle of being fetched."""
+        faults = list(self._faults)
+        told = self._list()
+        self._faults = faults
+        after = {item.path: item.record for item in listing.items(told.records)}
+        for item in todo.fetch:
+            if after.get(item.path) != item.record:
+                self._torn.add(item.path)
+                self._known.pop(item.path, None)
+            elif item.path in self._torn:
+                self._faults.append(f"not read: {item.path}")
+        self._place.remember(self._known.values())
