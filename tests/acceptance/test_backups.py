@@ -17,7 +17,7 @@ def test_a_wrong_password_and_a_lock_are_told_as_such_and_forgotten_once_mended(
     """One repository: good and proven, then not opened by its password, then held by somebody else."""
     (world.host / "data").mkdir()
     (world.host / "data" / "orders").write_bytes(os.urandom(300_000))
-    repository = {"url": "var/restic", "password": {"secret": "vault"}}
+    repository = {"url": "var/restic", "password": {"secret": "vault"}, "lock_wait": "0s"}
     world.secret("vault", world.canary)
     world.configure(repositories={"main": repository})
     shop(world, rpo="1h")
@@ -68,7 +68,7 @@ def summary(world: World) -> str:
 @contextlib.contextmanager
 def locked(world: World) -> Iterator[None]:
     """Somebody's restic holds the repository for itself, and takes its time: a thousand bytes in a second."""
-    argv = ["restic", "-r", str(world.state / "restic"), "--no-cache", "check", "--read-data", "--limit-download", "1"]
+    argv = ["restic", "-r", str(world.state / "restic/here"), "--no-cache", "check", "--read-data", "--limit-download", "1"]
     environment = {**os.environ, "RESTIC_PASSWORD_FILE": str(world.folder / "secrets" / "vault")}
     while True:
         with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as holder:
