@@ -11,7 +11,7 @@ from agent.backups.configs import gate
 from agent.backups.configs.history import Commit, History, Kept, file_of
 from agent.backups.configs.reading import Configuration, content_of
 from agent.backups.restic import manifest, target
-from agent.backups.restic.save import save
+from agent.backups.restic.save import Scene, save_scene
 from agent.model.device import Device, Revision
 
 LINES_KEPT = 20
@@ -40,8 +40,8 @@ def keep(job: Job, setting: Setting, history: History, read: Read) -> BackupResu
         outcome=Outcome.OK, summary="", snapshot=commit.id, at_us=read.at_us, files=1, size_bytes=len(text.encode())
     )
     if job.repository:
-        with _laid_out(job, read.found.text) as path:
-            result = save(job, setting, [str(path)], [])
+        with _laid_out(job, read.found.text) as folder:
+            result = save_scene(job, setting, Scene(sources=(f"/{file_of(job.host)}",), root=str(folder)))
     return _told(job, result, revision, read)
 
 
@@ -102,7 +102,7 @@ def _told(job: Job, result: BackupResult, revision: Revision, read: Read) -> Bac
 
 @contextlib.contextmanager
 def _laid_out(job: Job, text: str) -> Iterator[Path]:
-    """The full configuration as a file, where only its owner reads it and only until it is saved."""
+    """A folder with the full configuration, where only its owner reads it and only until it is saved."""
     folder = Path(job.state) / _FOLDER / manifest.folder_of(Path(job.state), job.key).name
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / file_of(job.host)
@@ -111,7 +111,7 @@ def _laid_out(job: Job, text: str) -> Iterator[Path]:
     try:
         with os.fdopen(number, "w", encoding="utf-8") as stream:
             stream.write(text)
-        yield path
+        yield folder
     finally:
         path.unlink(missing_ok=True)
 
