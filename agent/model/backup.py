@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from agent.model.cadence import Cadence
+from agent.model.device import Reaction
 from agent.model.upkeep import CheckPlan, Keep
 
 
@@ -48,6 +49,9 @@ class Repository:
         return tuple(dict.fromkeys(name for name in named if name))
 
 
+NOWHERE = Repository(name="", url="", password_secret="", per_host=False)  # of a backup that keeps its own history
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class DrillPlan:
     """How a backup is proven: when, which paths must be there, within how many seconds from order to proof.
@@ -77,6 +81,7 @@ class Backup:
     run_missed: bool = True
     rpo_seconds: float | None = None
     drill: DrillPlan | None = None
+    drift: Reaction = Reaction.NONE
     copies: tuple[Repository, ...] = ()
     keep: Keep | None = None  # without it everything is kept
     timeout_seconds: float = 14400.0

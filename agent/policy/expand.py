@@ -54,6 +54,7 @@ def expand(scene: Scene, windows: Mapping[str, WindowSpec], config_file: str) ->
         backups += expand_backups.backups(scene, document, wrong)
         spans += expand_actions.windows(scene, document, wrong)
     wrong += _circles(scene, checks)
+    wrong += expand_backups.devices_twice(backups, scene.documents)
     checks += [expand_backups.freshness(backup) for backup in backups]
     devices = _devices(scene, checks)
     checks = [_behind_its_line(check) if check.host in devices else check for check in checks]

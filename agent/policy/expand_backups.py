@@ -1,13 +1,14 @@
 """Backups on their hosts, and the checks that watch over their age."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from agent.closed import ClosedModel
-from agent.model.backup import Backup, DrillPlan, Repository
+from agent.model.backup import NOWHERE, Backup, DrillPlan, Repository
 from agent.model.cadence import Every
 from agent.model.check import Check, Rules, RunFrom, Threshold, key_of
+from agent.model.device import Reaction
 from agent.model.host import Connection
 from agent.policy import when, wording
 from agent.policy.catalogue import Place
@@ -21,6 +22,7 @@ from agent.policy.schema_items import BackupSpec
 FRESHNESS = "backup-freshness"  # the kind of the check that watches over a backup's age
 _FRESH_EVERY = Every(seconds=60.0)
 _TIMEOUT_SECONDS = 14400.0
+_DEVICES = "device_config"
 
 
 def backups(scene: Scene, document: Document, wrong: list[Fault]) -> Iterator[Backup]:
@@ -31,7 +33,7 @@ def backups(scene: Scene, document: Document, wrong: list[Fault]) -> Iterator[Ba
         if entry is None or not entry.spec.enabled:
             continue
         defaults = (document.header.defaults.backups, scene.defaults.backups)
-        plan = _plan(scene, entry.spec, defaults, place, wrong)
+        plan = _plan(scene, entry, defaults, place, wrong)
         hosts = hosts_of(scene, document.header, entry.spec.hosts, place, wrong)
         if plan is not None:
             whole = dataclasses.replace(
@@ -45,11 +47,12 @@ def backups(scene: Scene, document: Document, wrong: list[Fault]) -> Iterator[Ba
 
 
 def _plan(
-    scene: Scene, spec: BackupSpec, defaults: tuple[BackupDefaults, ...], place: Place, wrong: list[Fault]
+    scene: Scene, entry: BackupEntry, defaults: tuple[BackupDefaults, ...], place: Place, wrong: list[Fault]
 ) -> Backup | None:
     """A backup as it is on every host; its key, host and options are filled in per host."""
+    spec = entry.spec
     words: tuple[BackupSpec | BackupDefaults, ...] = (spec, *defaults)
-    repository = _repository(scene, words, place, wrong)
+    repository = _repository(scene, entry, words, place, wrong)
     every = next((word.every for word in words if word.every is not None), None)
     if every is None:
         wrong.append(place.fault("'every' is missing: how often?", at_key=True))
@@ -72,6 +75,7 @@ def _plan(
         drill=None
         if drill is None
         else DrillPlan(every=when.in_zone(drill.every, zone), contains=drill.contains, rto_seconds=drill.rto),
+        drift=Reaction(spec.drift or ""),
         timeout_seconds=next((word.timeout for word in words if word.timeout is not None), _TIMEOUT_SECONDS),
         title=spec.title,
         paused_until_us=paused_until(scene, spec, place, wrong),
@@ -80,10 +84,21 @@ def _plan(
 
 
 def _repository(
-    scene: Scene, words: tuple[BackupSpec | BackupDefaults, ...], place: Place, wrong: list[Fault]
+    scene: Scene,
+    entry: BackupEntry,
+    words: tuple[BackupSpec | BackupDefaults, ...],
+    place: Place,
+    wrong: list[Fault],
 ) -> Repository | None:
     named = next((word.repository for word in words if word.repository is not None), None)
     known: Mapping[str, Repository] = scene.config.repositories
+    keeps_history = getattr(scene.known.engines[entry.kind], "KEEPS_HISTORY", False)
+    if entry.spec.drift is not None and not keeps_history:
+        wrong.append((place / "drift").fault(f"{entry.kind!r} sees no drift: only a device's configuration has one"))
+    if named is None and keeps_history:
+        asked = [key for key in ("drill", "copies", "keep") if getattr(entry.spec, key, None)]
+        wrong += [(place / key).fault("this is about a repository, and none is named", at_key=True) for key in asked]
+        return None if asked else NOWHERE
     if named is None:
         wrong.append(place.fault("'repository' is missing: where to?", at_key=True))
         return None
@@ -117,6 +132,19 @@ def _whom(reaches: frozenset[Connection]) -> str:
     """In words, whom an engine gets at."""
     words = {Connection.LOCAL: "this machine", Connection.SSH: "hosts over SSH", Connection.NETWORK_CLI: "devices"}
     return " and ".join(text for connection, text in words.items() if connection in reaches)
+
+
+def devices_twice(backups: Iterable[Backup], documents: Mapping[str, Document]) -> Iterator[Fault]:
+    """A device has one file in the history: two policies for it would overwrite each other's."""
+    first: dict[str, Backup] = {}
+    for one in backups:
+        if one.kind != _DEVICES:
+            continue
+        other = first.setdefault(one.host, one)
+        if other.item != one.item:
+            service, _, name = one.item.split("/")
+            place = Place(file=documents[service].file, path=("backups", name))
+            yield place.fault(f"the configuration of {one.host!r} is kept by {other.item} already", at_key=True)
 
 
 def freshness(backup: Backup) -> Check:

@@ -131,4 +131,5 @@ class BackupSpec(Item):
     missed: Literal["run_once", "skip"] | None = None
     rpo: Span | None = None
     drill: DrillSpec | None = None
+    drift: Literal["note", "incident"] | None = None
     timeout: Span | None = None

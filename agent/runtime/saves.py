@@ -13,13 +13,13 @@ from agent.backups.restic import sandbox
 from agent.clock import NANOSECONDS, Clock
 from agent.closed import as_plain
 from agent.errors import AgentError, InputError
-from agent.model.backup import Backup, Point, Standing
+from agent.model.backup import NOWHERE, Backup, Point, Standing
 from agent.model.check import Check
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.model.journal import Entry
 from agent.model.look import Look
 from agent.practices import backups as practice
-from agent.runtime import repositories
+from agent.runtime import devices, repositories
 from agent.runtime.book import Book
 from agent.runtime.executor import REPOSITORY_LOCK, Finish, this_process
 from agent.secrets import Secrets
@@ -51,7 +51,7 @@ class Saves:
         with self.store.write() as tx:
             deadline_ns = self.clock.boottime() + int(backup.timeout_seconds * NANOSECONDS)
             identity = ids.ulid(self.clock)
-            lock = REPOSITORY_LOCK + backup.repository.name
+            lock = REPOSITORY_LOCK + (backup.repository.name or f"none, of {backup.key}")
             held = leases.acquire(tx, name=lock, owner=identity, pid=0, started=0, deadline_ns=deadline_ns)
             if isinstance(held, leases.Held):
                 return None
@@ -96,15 +96,22 @@ class Saves:
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"},
             timeout_seconds=backup.timeout_seconds + ENDING_SECONDS,
             secret_files={
-                **repositories.access(backup.repository, backup.host, self.secrets).secret_files,
+                **self._access(backup),
                 **self._named(job),
             },
         )
 
+    def _access(self, backup: Backup) -> Mapping[str, bytes]:
+        if backup.repository == NOWHERE:
+            return {}
+        return repositories.access(backup.repository, backup.host, self.secrets).secret_files
+
     def _named(self, job: Job) -> Mapping[str, bytes]:
         """The secrets that the engine's options name, as a file of the shim's memory; only a backup needs them."""
-        names = engines.secret_names(job.options) if job.kind is Kind.BACKUP else ()
-        values = {name: self.secrets.get(name) for name in names}
+        if job.kind is not Kind.BACKUP:
+            return {}
+        values = {name: self.secrets.get(name) for name in engines.secret_names(job.options)}
+        values |= devices.login(self.book.policies.hosts[job.host], self.secrets)
         return {engines.SECRETS_FILE: json.dumps(values).encode()} if values else {}
 
     def job(self, kind: Kind, backup: Backup, execution: Execution) -> Job:
@@ -118,6 +125,7 @@ class Saves:
             manifest=str(args.get("manifest", "")), target=str(args.get("target", "")), at_us=args.get("at_us"),
             include=tuple(args.get("include", ())), contains=backup.drill.contains if backup.drill else (),
             rto_seconds=backup.drill.rto_seconds if backup.drill else None, route=self._route(backup),
+            device=devices.told(self.book.policies, backup, execution),
         )  # fmt: skip
 
     def _route(self, backup: Backup) -> openssh.Route | None:
