@@ -4,6 +4,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from agent.model.cadence import Cadence
 from agent.model.device import Reaction
@@ -17,6 +18,7 @@ class Standing(enum.StrEnum):
     GOOD = "good"
     PARTIAL = "partial"  # saved, but some files could not be read
     STALE = "stale"  # older than its rpo
+    UNPROVEN = "unproven"  # its drill is overdue
     FAILED = "failed"  # the last run or the last drill failed
 
 
@@ -66,8 +68,29 @@ class DrillPlan:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Around:
+    """A playbook that runs on the host before a backup, or after it."""
+
+    playbook: str
+    variables: tuple[tuple[str, Any], ...] = ()
+    timeout_seconds: float = 1800.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Retries:
+    """How often a backup that failed by what may pass is tried again, and so many seconds after each try."""
+
+    attempts: int = 0
+    pause_seconds: float = 300.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Backup:
-    """One backup on one host, expanded. `options` is the validated model of its engine (`kind`)."""
+    """One backup on one host, expanded. `options` is the validated model of its engine (`kind`).
+
+    `cleanup` runs after whatever came of `prepare` and the backup. `skip_unless` is a shell command on the host: unless
+    it exits 0 the backup is left out. `window` is the id of the window within which it may begin.
+    """
 
     key: str
     item: str
@@ -85,6 +108,11 @@ class Backup:
     copies: tuple[Repository, ...] = ()
     keep: Keep | None = None  # without it everything is kept
     timeout_seconds: float = 14400.0
+    prepare: Around | None = None
+    cleanup: Around | None = None
+    skip_unless: str = ""
+    retries: Retries = Retries()
+    window: str = ""
     title: str = ""
     owner: str = ""
     paused_until_us: int | None = None

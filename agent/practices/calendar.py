@@ -89,6 +89,13 @@ def is_open(window: Window, now_us: int) -> bool:
     return begun is not None and begun <= now_us
 
 
+def next_opening(window: Window, now_us: int) -> int | None:
+    """When a window that is closed now opens next (µs UTC); None when it never does again."""
+    if window.start_us is not None:
+        return window.start_us if now_us < window.start_us else None
+    return next_due(window.every, now_us)
+
+
 def silence(windows: Iterable[Window], service: str, host: str | None, now_us: int) -> str:
     """The id of the first open window that silences this service's checks on this host, or ""."""
     for window in _about(windows, WindowKind.SILENCE, service, host):
