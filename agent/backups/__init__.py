@@ -88,6 +88,7 @@ class Job:
     at_us: int | None = None
     include: tuple[str, ...] = ()
     route: Route | None = None
+    in_place: bool = False
     device: Device | None = None
     program: str = "restic"
     limit_kib: int = 0
@@ -203,6 +204,7 @@ class RestoreResult:
     snapshot_at_us: int = 0
     target: str = ""
     entries: int = 0
+    kept: str = ""  # where on that host lies what was replaced
     faults: tuple[str, ...] = ()
     fault_count: int = 0
 

@@ -1,11 +1,11 @@
-"""Restores a snapshot, or a part of it, for a person: into a new or empty folder, and checked before it is praised."""
+"""Restores a snapshot, or a part of it: into a new or empty folder or back in place, and checked before it is praised."""
 
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from agent.backups import Job, Outcome, Progress, RestoreResult, Setting, Snapshot
-from agent.backups.restic import compare, manifest, paths, sandbox, snapshots, target
+from agent.backups.restic import compare, in_place, manifest, paths, sandbox, snapshots, target
 from agent.backups.restic.command import Ended, Restic
 from agent.backups.restic.compare import FAULTS_KEPT, Comparer
 from agent.backups.restic.manifest import Entry
@@ -14,8 +14,8 @@ from agent.errors import AgentError
 
 
 def bring_back(job: Job, setting: Setting) -> RestoreResult:
-    """Restore the newest snapshot at or before `at_us` into `target`."""
-    folder = target.check(job.target, (job.repository, job.state))
+    """Restore the newest snapshot at or before `at_us` into `target`; with `in_place` onto the host behind `route`."""
+    folder = None if job.in_place else target.check(job.target, (job.repository, job.state))
     restic = Restic(job, setting)
     ended, known = snapshots.listed(restic, job)
     if ended.outcome is not Outcome.OK:
@@ -24,7 +24,10 @@ def bring_back(job: Job, setting: Setting) -> RestoreResult:
     if chosen is None:
         why = "there is no snapshot" if not known else f"none of {len(known)} snapshots is old enough, or of that id"
         return _failed(job, Outcome.SOURCE_MISSING, why, "run: watchkeeper backup snapshots")
-    return _Return(job, setting, chosen).run(restic, folder)
+    one = _Return(job, setting, chosen)
+    if folder is not None:
+        return one.run(restic, folder)
+    return in_place.put_back(job, setting, lambda box: one.run(restic, box), one.tops)
 
 
 class _Return:
@@ -32,8 +35,16 @@ class _Return:
 
     def __init__(self, job: Job, setting: Setting, chosen: Snapshot) -> None:
         self._job, self._setting, self._chosen = job, setting, chosen
-        self._include = paths.distinct(map(paths.canonical, job.include))
+        is_told = job.in_place or job.route is not None  # links of today, or of another host, say nothing of then
+        self._real = os.path.normpath if is_told else paths.canonical
+        self._include = paths.distinct(map(self._real, job.include))
         self._manifest = self._find()
+
+    def tops(self, folder: Path) -> tuple[str, ...]:
+        """What was restored into the folder, as the topmost paths of the host."""
+        told = self._include or (manifest.read(self._manifest)[0].sources if self._manifest else self._chosen.paths)
+        there = [path for path in told if os.path.lexists(f"{folder}{path}")]
+        return paths.distinct(there or (f"/{name}" for name in os.listdir(folder)))  # noqa: PTH208  names alone
 
     def run(self, restic: Restic, folder: Path) -> RestoreResult:
         """Restore, then look whether it is all there."""
@@ -55,7 +66,7 @@ class _Return:
     def _judge(self, ended: Ended, folder: Path) -> RestoreResult:
         """Restic exits 0 also when an include matches nothing: what counts is what lies there."""
         missing = [f"nothing of that name in the snapshot: {path}" for path in self._job.include]
-        absent = [line for line, path in zip(missing, map(paths.canonical, self._job.include), strict=True)
+        absent = [line for line, path in zip(missing, map(self._real, self._job.include), strict=True)
                   if not os.path.lexists(f"{folder}{path}")]  # fmt: skip
         told = [] if ended.outcome is Outcome.OK else [f"restic: {line}" for line in ended.errors] or [ended.why()]
         entries, differences, count = self._compare(folder)
