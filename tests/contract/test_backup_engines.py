@@ -1,5 +1,6 @@
 """What every backup engine promises: its options are documented, and what it saved comes back byte by byte."""
 
+import dataclasses
 import inspect
 import os
 from collections.abc import Mapping
@@ -18,7 +19,12 @@ from tests.vault import Vault, furnish
 
 ENGINES: Mapping[str, Any] = scan(agent.backups, FAMILY)
 # What an operator may write behind the engine's name, given a folder; an engine without an example fails.
-EXAMPLES: Mapping[str, Any] = MappingProxyType({"files": lambda source: {"paths": [str(source)], "exclude": "*.tmp"}})
+EXAMPLES: Mapping[str, Any] = MappingProxyType(
+    {
+        "files": lambda source: {"paths": [str(source)], "exclude": "*.tmp"},
+        "stream": lambda source: {"command": f"cat {source}/tool", "filename": "tool.dump"},
+    }
+)
 
 
 def test_every_engine_has_an_example() -> None:
@@ -53,7 +59,22 @@ def told(folder: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", ENGINES)
+def tree(source: Path, back: Path) -> tuple[object, object]:
+    """What a folder was and is, without what was excluded."""
+    before = told(source)
+    del before["junk.tmp"]
+    return before, told(Path(f"{back}{source}"))
+
+
+def output(source: Path, back: Path) -> tuple[object, object]:
+    """What a command wrote and what is back."""
+    return (source / "tool").read_bytes(), (back / "tool.dump").read_bytes()
+
+
+RETURNS: Mapping[str, Any] = MappingProxyType({"files": (tree, 12), "stream": (output, 1)})  # and how many entries
+
+
+@pytest.mark.parametrize("name", RETURNS)
 def test_what_was_saved_is_listed_proven_and_comes_back(tmp_path: Path, name: str) -> None:
     source = tmp_path / "source"
     furnish(source)
@@ -61,7 +82,7 @@ def test_what_was_saved_is_listed_proven_and_comes_back(tmp_path: Path, name: st
     engine, options = ENGINES[name], EXAMPLES[name](source)
 
     def run(kind: Kind, exec_id: str, **other: Any) -> Any:
-        job: Job = vault.job(kind, exec_id, options=options, **other)
+        job: Job = dataclasses.replace(vault.job(kind, exec_id, **other), engine=name, options=options)
         setting: Setting = vault.setting(job)
         return getattr(engine, kind.value)(job, setting)
 
@@ -71,9 +92,9 @@ def test_what_was_saved_is_listed_proven_and_comes_back(tmp_path: Path, name: st
     assert [(one.id, one.exec_id, one.at_us) for one in listed.snapshots] == [(saved.snapshot, "01A", saved.at_us)]
     drilled = run(Kind.DRILL, "01C", snapshot=saved.snapshot, manifest=saved.manifest)
     assert (drilled.outcome, drilled.passed, drilled.faults) == (Outcome.OK, True, ())
-    assert drilled.compared == len(told(source)) + 1 - 1  # with the source itself, without what was excluded
+    compare, entries = RETURNS[name]
+    assert drilled.compared == entries
     returned = run(Kind.RESTORE, "01D", target=str(tmp_path / "back"))
     assert (returned.outcome, returned.faults) == (Outcome.OK, ())
-    before = told(source)
-    del before["junk.tmp"]
-    assert told(Path(f"{tmp_path}/back{source}")) == before
+    due, there = compare(source, tmp_path / "back")
+    assert there == due
