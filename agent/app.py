@@ -189,6 +189,7 @@ class Builder:
         from agent.runtime.book import Book
         from agent.runtime.desk import Desk
         from agent.runtime.dispatch import Dispatcher
+        from agent.runtime.drift import Drift
         from agent.runtime.executor import Executor, Work
         from agent.runtime.foresight import Foresight
         from agent.runtime.gates import Gatekeeper
@@ -215,7 +216,8 @@ class Builder:
         workers, book, secrets = Workers(), Book(store), Secrets(config.secrets)
         scheduler, health = Scheduler(clock), Health(config.state, clock)
         desk = Desk(store, clock, book)
-        saves = Saves(store=store, clock=clock, book=book, secrets=secrets, noticed=scheduler.now)
+        drift = Drift(clock, book, desk)
+        saves = Saves(store=store, clock=clock, book=book, secrets=secrets, noticed=scheduler.now, revised=drift.follow)
         plays = Plays(
             book=book, desk=desk, clock=clock, secrets=lambda given: resolve(given, secrets), noticed=scheduler.now
         )

@@ -16,6 +16,7 @@ from agent.model.look import Verdict
 from agent.model.policy import PolicySet, Problem
 from agent.policy import guard
 from agent.policy.load import Loaded
+from agent.runtime import drift
 from agent.runtime.book import Book
 from agent.runtime.desk import AGENT, Desk
 from agent.runtime.scripts import Scripts
@@ -159,13 +160,13 @@ class Reloader:
         )  # fmt: skip
 
     def _remove(self, tx: Tx, key: str) -> None:
-        for cause in (key, f"agent/unknown/{key}"):
+        for cause in (key, f"agent/unknown/{key}", drift.cause_of_key(key)):
             incident = incidents.open_of(tx, cause)
             if incident is not None:
                 self._desk.resolve(tx, incident, "policy removed: nothing watches this any more")
         states.remove(tx, key)
         looks.forget(tx, [key])
-        memories.forget(tx, [key])
+        memories.forget(tx, [key, drift.memory_of(key)])
 
     def _line(self, fresh: PolicySet, generation: int, gone: list[str], actor: str) -> Entry:
         return Entry(

@@ -8,7 +8,7 @@ from agent.backups import AWS_FILE, PASSWORD_FILE, REPOSITORY_FILE, SSH_KEY_FILE
 from agent.backups.restic import location
 from agent.backups.restic.location import Backend, Location
 from agent.errors import InputError
-from agent.model.backup import Repository
+from agent.model.backup import NOWHERE, Repository
 from agent.model.config import Config
 from agent.secrets import Secrets
 
@@ -61,6 +61,8 @@ def place(repository: Repository, host: str) -> str:
 
 def access(repository: Repository, host: str, secrets: Secrets) -> Access:
     """Everything a job on this host needs; SecretError or InputError when something is missing or no url."""
+    if repository == NOWHERE:
+        return Access(place="", secret_files={})
     values = {name: secrets.get(secret) for name, secret in repository.credentials.items()}
     files = {PASSWORD_FILE: secrets.get(repository.password_secret)}
     found = _located(repository, host, secrets)

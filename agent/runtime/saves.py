@@ -13,8 +13,9 @@ from agent.backups.restic import sandbox
 from agent.clock import NANOSECONDS, Clock
 from agent.closed import as_plain
 from agent.errors import AgentError, InputError
-from agent.model.backup import NOWHERE, Backup, Point, Standing
+from agent.model.backup import Backup, Point, Standing
 from agent.model.check import Check
+from agent.model.device import Revision
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.model.journal import Entry
 from agent.model.look import Look
@@ -36,13 +37,17 @@ _SAVED = frozenset({Outcome.OK, Outcome.PARTIAL})
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Saves:
-    """The work behind backups; `noticed` is called with the key of a backup about which something new is known."""
+    """The work behind backups; `noticed` is called with the key of a backup about which something new is known.
+
+    `revised` is called with what was read of a device, in the transaction that ends the execution.
+    """
 
     store: Store
     clock: Clock
     book: Book
     secrets: Secrets
     noticed: Callable[[str], None]
+    revised: Callable[[Tx, Backup, Revision], None]
 
     def file(
         self, kind: ExecutionKind, backup: Backup, *, actor: str, why: str, args: Mapping[str, Any]
@@ -96,15 +101,10 @@ class Saves:
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"},
             timeout_seconds=backup.timeout_seconds + ENDING_SECONDS,
             secret_files={
-                **self._access(backup),
+                **repositories.access(backup.repository, backup.host, self.secrets).secret_files,
                 **self._named(job),
             },
         )
-
-    def _access(self, backup: Backup) -> Mapping[str, bytes]:
-        if backup.repository == NOWHERE:
-            return {}
-        return repositories.access(backup.repository, backup.host, self.secrets).secret_files
 
     def _named(self, job: Job) -> Mapping[str, bytes]:
         """The secrets that the engine's options name, as a file of the shim's memory; only a backup needs them."""
@@ -173,6 +173,8 @@ class Saves:
         result = engines.load_result(path.read_text(encoding="utf-8"))
         if isinstance(result, BackupResult) and (point := result.point(job)) is not None:
             backups.add_point(tx, point)
+        if isinstance(result, BackupResult) and result.revision is not None:
+            self.revised(tx, self.backup(execution), result.revision)
         if isinstance(result, DrillResult):
             backups.add_proof(tx, result.proof(job, self.clock.now()))
 
