@@ -21,7 +21,6 @@ from agent.store.memories import Row
 from agent.store.tx import Reader, Tx
 
 REOPENS_SECONDS = 1800.0  # the same drift so soon after its incident ended is the same incident
-_MARK = "#config"
 
 
 class Drift:
@@ -42,10 +41,6 @@ class Drift:
         judged = practice.judge(known, seen, reaction=backup.drift, window=window, has_incident=incident is not None)
         self._perform(tx, backup, seen, judged, incident)
         memories.write(tx, [_row(backup.key, judged.baseline, self._clock)])
-
-    def forget(self, tx: Tx, key: str) -> None:
-        """Nobody watches this device any more."""
-        memories.forget(tx, [f"{key}{_MARK}"])
 
     def _perform(self, tx: Tx, backup: Backup, seen: Revision, judged: Judgement, incident: Incident | None) -> None:
         if judged.verb is not Verb.NOTHING:
@@ -97,9 +92,14 @@ def cause_of_key(key: str) -> str:
     return key.replace("/backups/", "/drift/", 1)
 
 
+def memory_of(key: str) -> str:
+    """Under which name it is kept what is known of a device."""
+    return f"{key}#config"
+
+
 def baseline(reader: Reader, key: str) -> Baseline | None:
     """What is known of a device's configuration; None before it was read."""
-    row = memories.get(reader, f"{key}{_MARK}")
+    row = memories.get(reader, memory_of(key))
     if row is None:
         return None
     values = json.loads(row.document)
@@ -108,4 +108,4 @@ def baseline(reader: Reader, key: str) -> Baseline | None:
 
 def _row(key: str, known: Baseline, clock: Clock) -> Row:
     text = json.dumps(dataclasses.asdict(known))
-    return Row(key=f"{key}{_MARK}", digest="", boot_id=clock.boot_id, at_us=clock.now(), document=text)
+    return Row(key=memory_of(key), digest="", boot_id=clock.boot_id, at_us=clock.now(), document=text)
