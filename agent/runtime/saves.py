@@ -124,20 +124,22 @@ class Saves:
             state=str(config.state), timeout_seconds=backup.timeout_seconds, snapshot=str(args.get("snapshot", "")),
             manifest=str(args.get("manifest", "")), target=str(args.get("target", "")), at_us=args.get("at_us"),
             include=tuple(args.get("include", ())), contains=backup.drill.contains if backup.drill else (),
-            rto_seconds=backup.drill.rto_seconds if backup.drill else None, route=self._route(backup),
+            rto_seconds=backup.drill.rto_seconds if backup.drill else None,
+            route=self._route(str(args.get("onto", backup.host))), in_place=bool(args.get("in_place")),
             device=devices.told(self.book.policies, backup, execution),
         )  # fmt: skip
 
-    def _route(self, backup: Backup) -> openssh.Route | None:
-        """The way to the backup's host; None when that is this machine."""
-        host = self.book.policies.hosts[backup.host]
+    def _route(self, name: str) -> openssh.Route | None:
+        """The way to a host; None when that is this machine."""
+        host = self.book.policies.hosts[name]
         return openssh.route(host, self.book.policies.config.state / "known_hosts") if host.is_remote else None
 
     def backup(self, execution: Execution) -> Backup:
         """The backup that an execution belongs to."""
-        backup = self.book.policies.backups.get(execution.correlation_id)
+        key = str(execution.args.get("backup", execution.correlation_id))  # a step of a recovery names it
+        backup = self.book.policies.backups.get(key)
         if backup is None:
-            raise InputError(f"{execution.correlation_id} is no backup of the policies in force")
+            raise InputError(f"{key} is no backup of the policies in force")
         return backup
 
     def finish(self, _: Execution, run_dir: Path, ended: Ended, /) -> Finish:
@@ -156,8 +158,11 @@ class Saves:
             exit_code=ended.exit_code, detail=dataclasses.asdict(result),
         )  # fmt: skip
 
-    def lost(self, _: Execution, /) -> Finish:
+    def lost(self, execution: Execution, /) -> Finish:
         """Nothing was saved, proven or restored as far as anybody can tell: that is a failure, and may be repeated."""
+        if execution.args.get("in_place"):
+            words = "its shim is gone and left no result: a part of the files may be in place; the same restore goes on"
+            return Finish(state=ExecutionState.FAILED, summary=words)
         return Finish(state=ExecutionState.FAILED, summary="its shim is gone and left no result; it may be repeated")
 
     def record(self, tx: Tx, execution: Execution, finish: Finish) -> Callable[[], None]:
