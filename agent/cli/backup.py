@@ -87,7 +87,7 @@ def _begin(agent: "Agent", kind: "ExecutionKind", backup: "Backup", reason: str,
         execution = await agent.rounds.begin(kind, backup, actor=person(), why=reason)
         if execution is None:
             raise RefusedError(
-                f"repository {backup.repository.name} is at work for somebody else",
+                f"there is no room for it: another job works on {backup.host}, or as many run as may",
                 hint="wait for it: watchkeeper status",
             )
         begun.append(execution.number)

@@ -13,18 +13,20 @@ from agent.backups.restic import sandbox
 from agent.clock import NANOSECONDS, Clock
 from agent.closed import as_plain
 from agent.errors import AgentError, InputError
-from agent.model.backup import Backup, Point, Standing
+from agent.model.backup import Backup, DrillOrder, Point, Standing
 from agent.model.check import Check
 from agent.model.device import Revision
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.model.journal import Entry
 from agent.model.look import Look
 from agent.practices import backups as practice
-from agent.runtime import devices, repositories
+from agent.practices import proofs
+from agent.practices.berths import Full, Wish
+from agent.runtime import berthing, devices, repositories
 from agent.runtime.book import Book
-from agent.runtime.executor import REPOSITORY_LOCK, Finish, this_process
+from agent.runtime.executor import Finish, this_process
 from agent.secrets import Secrets
-from agent.store import backups, counters, dues, executions, ids, journal, leases
+from agent.store import backups, counters, dues, executions, ids, journal
 from agent.store.engine import Store
 from agent.store.tx import Tx
 from agent.transports import openssh
@@ -52,13 +54,12 @@ class Saves:
     def file(
         self, kind: ExecutionKind, backup: Backup, *, actor: str, why: str, args: Mapping[str, Any]
     ) -> Execution | None:
-        """File the intent; None while somebody else works on that repository. Runs in the writing thread."""
+        """File the intent; None while there is no room for it (practices/berths). Runs in the writing thread."""
         with self.store.write() as tx:
             deadline_ns = self.clock.boottime() + int(backup.timeout_seconds * NANOSECONDS)
             identity = ids.ulid(self.clock)
-            lock = REPOSITORY_LOCK + (backup.repository.name or f"none, of {backup.key}")
-            held = leases.acquire(tx, name=lock, owner=identity, pid=0, started=0, deadline_ns=deadline_ns)
-            if isinstance(held, leases.Held):
+            berths = berthing.take(tx, self._wish(kind, backup), owner=identity, deadline_ns=deadline_ns)
+            if isinstance(berths, Full):
                 return None
             execution = Execution(
                 id=identity, number=counters.next_number(tx, "RUN"), kind=kind, item=backup.item, service=backup.service,
@@ -74,6 +75,15 @@ class Saves:
                       body={"backup": backup.key, **args}, exec_id=identity, policy_generation=self.book.generation),
             )  # fmt: skip
         return execution
+
+    def _wish(self, kind: ExecutionKind, backup: Backup) -> Wish:
+        return Wish(
+            host=backup.host,
+            repository=backup.repository.name,
+            at_once=backup.repository.at_once,
+            everywhere=self.book.policies.config.backups.at_once,
+            unhindered=kind is ExecutionKind.RESTORE,
+        )
 
     def sweep(self) -> None:
         """Remove the sandboxes of drills that died."""
@@ -133,6 +143,14 @@ class Saves:
         """The way to a host; None when that is this machine."""
         host = self.book.policies.hosts[name]
         return openssh.route(host, self.book.policies.config.state / "known_hosts") if host.is_remote else None
+
+    def _order(self, kind: Kind, backup: Backup, execution: Execution) -> DrillOrder:
+        """How a drill is to be done, after the last one."""
+        if kind is not Kind.DRILL:
+            return DrillOrder()
+        with self.store.read() as reader:
+            last = backups.last_proof(reader, backup.key)
+        return proofs.order(backup, last, execution.intent_at_us)
 
     def backup(self, execution: Execution) -> Backup:
         """The backup that an execution belongs to."""
