@@ -25,7 +25,7 @@ _STALE_SECONDS = 60.0  # git holds a lock of a reference for milliseconds
 _CALL_SECONDS = 60.0
 _NOTHING = "0" * 40
 _WHO = "watchkeeper"
-_EXECUTION = "Execution: "
+_BACKUP, _EXECUTION = "Backup: ", "Execution: "
 _SETTINGS = (
     "core.hooksPath=/dev/null", "core.fsync=committed,loose-object,reference", "gc.autoDetach=false",
     "core.quotePath=false", "i18n.logOutputEncoding=UTF-8",
@@ -42,17 +42,37 @@ class Kept:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Commit:
-    """One change of one device's file. `at_us` µs UTC; `why` is what was written with it."""
+    """One change of one device's file: so many lines came and went. `at_us` µs UTC; `message` was written with it."""
 
     id: str
     at_us: int
-    why: str
+    message: str
+    added: int = 0
+    removed: int = 0
+
+    @property
+    def reason(self) -> str:
+        """Why the device was read then."""
+        lines = [line for line in self.message.splitlines() if line]
+        return lines[1] if len(lines) > 1 else self.message
 
     @property
     def exec_id(self) -> str:
         """The execution that made it, "" for another's commit."""
-        found = [line for line in self.why.splitlines() if line.startswith(_EXECUTION)]
-        return found[-1].removeprefix(_EXECUTION) if found else ""
+        return self._trailer(_EXECUTION)
+
+    @property
+    def item(self) -> str:
+        """The backup that it belongs to."""
+        return self._trailer(_BACKUP)
+
+    def _trailer(self, name: str) -> str:
+        return next((line.removeprefix(name) for line in self.message.splitlines() if line.startswith(name)), "")
+
+
+def message_of(host: str, *, what: str, why: str, item: str, exec_id: str) -> str:
+    """What is written with a commit."""
+    return f"{host}: {what}\n\n{why}\n\n{_BACKUP}{item}\n{_EXECUTION}{exec_id}\n"
 
 
 class History:
@@ -82,8 +102,16 @@ class History:
         if not self.exists() or not self._tip():
             return []
         bound = [f"--max-count={limit}"] if limit else []
-        said = self._git("log", *bound, "--format=%H%x1f%ct%x1f%B%x1e", BRANCH, "--", file_of(host))
+        shape = "--format=%x1e%H%x1f%ct%x1f%B%x1f"
+        said = self._git("log", *bound, shape, "--numstat", "--text", "--no-renames", BRANCH, "--", file_of(host))
         return [_commit(record) for record in said.split("\x1e") if record.strip()]
+
+    def hosts(self) -> list[str]:
+        """The hosts of which a configuration is kept."""
+        if not self.exists() or not (tip := self._tip()):
+            return []
+        names = self._git("ls-tree", "-z", "--name-only", tip).split("\0")
+        return sorted(urllib.parse.unquote(name.removesuffix(_SUFFIX)) for name in names if name)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -109,7 +137,7 @@ class History:
         self._clear_stale()
         self._git("update-ref", BRANCH, made, tip or _NOTHING)
         self._git("gc", "--auto", "--quiet")
-        return Commit(id=made, at_us=seconds * MICROSECONDS, why=message)
+        return Commit(id=made, at_us=seconds * MICROSECONDS, message=message)
 
     def difference(self, old: str, new: str, host: str, *, context: int = 3) -> str:
         """What changed in a host's file between two commits, as a patch with so many lines around each change."""
@@ -178,5 +206,8 @@ def _environment(folder: Path, dated: str) -> Mapping[str, str]:
 
 
 def _commit(record: str) -> Commit:
-    name, seconds, why = record.strip("\n").split("\x1f", 2)
-    return Commit(id=name, at_us=int(seconds) * MICROSECONDS, why=why.strip())
+    name, seconds, message, numbers = record.split("\x1f", 3)
+    added, removed, *_ = [*numbers.split(), "0", "0"]
+    return Commit(
+        id=name, at_us=int(seconds) * MICROSECONDS, message=message.strip(), added=int(added), removed=int(removed)
+    )

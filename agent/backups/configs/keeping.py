@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.backups import BackupResult, Job, Outcome, RestoreResult, Setting, Snapshot, SnapshotsResult
 from agent.backups.configs import gate
-from agent.backups.configs.history import Commit, History, Kept, file_of
+from agent.backups.configs.history import Commit, History, Kept, file_of, message_of
 from agent.backups.configs.reading import Configuration, content_of
 from agent.backups.restic import manifest, target
 from agent.backups.restic.save import Scene, save_scene
@@ -49,11 +49,10 @@ def _committed(job: Job, history: History, kept: Kept | None, text: str) -> Comm
     """The commit in which this text stands; a new one when it is another text, never an empty one."""
     if kept is not None and kept.text == text:
         return history.commits(job.host, 1)[0]
-    verb = "changed" if kept is not None else "first seen"
+    what = "changed" if kept is not None else "first seen"
     why = (job.device or Device()).why or "by hand"
-    return history.commit(
-        job.host, text, f"{job.host}: {verb}\n\n{why}\nBackup: {job.item}\nExecution: {job.exec_id}\n"
-    )
+    message = message_of(job.host, what=what, why=why, item=job.item, exec_id=job.exec_id)
+    return history.commit(job.host, text, message)
 
 
 def _revision(job: Job, history: History, read: Read, kept: Kept | None, commit: Commit) -> Revision:
