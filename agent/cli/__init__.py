@@ -60,6 +60,7 @@ COMMANDS = (
     Command("status", "status", "services, checks, backups and incidents at a glance"),
     Command("check", "check", "list checks, run them now, explain their state"),
     Command("backup", "backup", "list, make, prove and restore backups"),
+    Command("config", "config", "configurations of network devices: their history, and what changed"),
     Command("playbook", "playbook", "run a playbook by hand, through the same gates"),
     Command("incident", "incident", "list, open and work on incidents"),
     Command("window", "window", "list windows of silence and for changes"),

@@ -18,6 +18,7 @@ Told = Mapping[str, tuple[int, str, list[str]]]
 VERBS = {
     "check": ("list", "run", "why"),
     "backup": ("list", "run", "drill", "restore", "snapshots"),
+    "config": ("history", "diff"),
     "playbook": ("run",),
     "incident": ("list", "show", "open", "ack", "assign", "comment", "resolve", "reopen"),
     "window": ("list",),
