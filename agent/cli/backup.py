@@ -143,54 +143,45 @@ def restore(  # noqa: PLR0913  a restore is all of this
     ctx: typer.Context,
     which: Which,
     *,
-    target: Annotated[Path, typer.Option(metavar="DIR", help="An empty folder on this machine, or a new one.")],
+    target: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Into an empty folder on this machine, or a new one.")
+    ] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Back to where it was, on its host; what is replaced is kept aside.")
+    ] = False,
     host: Annotated[str | None, typer.Option(help="Whose backup.")] = None,
     at: Annotated[
         str | None, typer.Option(metavar="TIME", help="As it was at 2026-11-23T02:00; else the newest.")
     ] = None,
     include: Annotated[list[str] | None, typer.Option(metavar="PATH", help="This alone; may be repeated.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be written and replaced.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Put it in place without asking.")] = False,
     reason: Why = "by hand",
     as_json: AsJson = False,
 ) -> None:
-    """Bring a backup back into an empty folder, through the gates like every change, and compare it."""
+    """Bring a backup back, aside or in place, through the gates like every change, and compare it with what was saved.
+
+    Nothing is ever deleted. Ends with 1 when something is not there as it was.
+    """
+    from agent.cli import restoring
     from agent.cli.naming import one
 
     with the_agent(ctx) as agent:
         policies = agent.book.policies
         backup = policies.backups[one(policies.backups, which, "backup", host=host)]
-        args = {
-            "target": str(target.absolute()),
-            "at_us": moment(at, "--at", policies.config.timezone) if at else None,
-            "include": list(include or ()),
-        }
-        execution = _admitted(agent, backup, args, reason)
-
-        async def work() -> "Execution":
-            await agent.executor.start(execution)
-            return await _show(agent, execution, quiet=as_json)
-
-        ended = _interruptible(work(), [execution.number])
+        at_us = moment(at, "--at", policies.config.timezone) if at else None
+        wish = restoring.wish(
+            target, include, in_place=in_place, at_us=at_us, reason=reason, yes=yes, as_json=as_json
+        )  # fmt: skip
+        restoring.check_kind(backup, in_place=in_place)
+        if dry_run:
+            point, found = restoring.preview(agent, backup, wish)
+            restoring.show(backup, wish, point, found)
+            raise typer.Exit(ExitCode.WRONG_IN_THE_WORLD if found.blocked else ExitCode.DONE)
+        if not restoring.agreed(agent, backup, wish):
+            raise restoring.nothing_done()
+        ended = restoring.run(agent, backup, wish)
     _end([ended], as_json=as_json)
-
-
-def _admitted(agent: "Agent", backup: "Backup", args: dict[str, Any], reason: str) -> "Execution":
-    from agent.cli.gated import admitted
-    from agent.model.execution import ExecutionKind
-    from agent.model.gate import Request, Trigger
-    from agent.model.remedy import Risk
-    from agent.runtime.gates import Wanted
-
-    request = Request(
-        item=backup.item, service=backup.service, hosts=(backup.host,), trigger=Trigger.PERSON, actor=person(),
-        cause=reason, risk=Risk.REVERSIBLE,
-    )  # fmt: skip
-    return admitted(
-        agent,
-        Wanted(
-            request=request, kind=ExecutionKind.RESTORE, correlation_id=backup.key,
-            timeout_seconds=backup.timeout_seconds, args=args, why=reason,
-        ),
-    )  # fmt: skip
 
 
 @app.command()
