@@ -1,6 +1,5 @@
 """backup: files — folders and files of a host, saved by restic, proven by restoring; remote ones through a mirror."""
 
-import os
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -22,19 +21,10 @@ from agent.backups.restic.command import Restic
 from agent.backups.restic.drill import drill
 from agent.backups.restic.outcome import hint_for
 from agent.backups.restic.save import save
-from agent.backups.restic.wanted import Wanted
+from agent.backups.restic.wanted import Wanted, full_paths
 from agent.closed import ClosedModel, Flag, Texts
 from agent.model.host import Connection
 from agent.units import Share, bit_rate
-
-
-def _full(paths: tuple[str, ...]) -> tuple[str, ...]:
-    if not paths:
-        raise ValueError("name at least one path")
-    for path in paths:
-        if not path.startswith("/") or "\0" in path or (os.path.normpath(path) != path.rstrip("/") and path != "/"):
-            raise ValueError(f"{path!r} is no full path: write it like /etc or /srv/shop")
-    return paths
 
 
 def _filled(patterns: tuple[str, ...]) -> tuple[str, ...]:
@@ -46,7 +36,7 @@ def _filled(patterns: tuple[str, ...]) -> tuple[str, ...]:
 class FilesOptions(ClosedModel):
     """What is to be saved."""
 
-    paths: Annotated[Texts, AfterValidator(_full)] = Field(description="Folders and files to save, as full paths")
+    paths: Annotated[Texts, AfterValidator(full_paths)] = Field(description="Folders and files to save, as full paths")
     exclude: Annotated[Texts, AfterValidator(_filled)] = Field(
         default=(), description='What to leave out, as patterns of restic: "*.tmp", /srv/shop/cache'
     )

@@ -6,21 +6,13 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from agent.backups.restic import content
+from agent.backups.restic import content, describe
 from agent.backups.restic.manifest import Entry
 from agent.backups.restic.names import is_unnamed
 from agent.clock import Deadline
 
 FAULTS_KEPT = 50
-_KINDS = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "dir",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFIFO: "fifo",
-    stat.S_IFBLK: "dev",
-    stat.S_IFCHR: "chardev",
-    stat.S_IFSOCK: "socket",
-}
+_FREE = ("user.", "system.posix_acl_")  # attributes that the owner of a file may set
 _NOT_RESTORED = {"socket", "irregular"}  # restic saves their names alone
 
 
@@ -51,6 +43,7 @@ class Comparer:
         self._digest = digest
         self._compared = self._torn = self._present = self._unnamed = self._size_bytes = self._fault_count = 0
         self._faults: list[str] = []
+        self._groups: dict[str, tuple[tuple[int, int], str]] = {}
 
     def compare(self, entries: Callable[[], Iterable[Entry]], sources: Iterable[str]) -> Comparison:
         """Compare all entries, then look for what is there and should not be; `entries` is asked anew for each pass."""
@@ -92,11 +85,13 @@ class Comparer:
             self._compared += 1
             self._size_bytes += entry.size
             self._metadata(entry, seen)
+            self._attributes(entry, path)
+            self._names_of_one_file(entry, seen)
             self._content(entry, path, seen)
             self._tick(self._compared, self._size_bytes)
 
     def _is_kind(self, entry: Entry, seen: os.stat_result) -> bool:
-        kind = _KINDS.get(stat.S_IFMT(seen.st_mode), "unknown")
+        kind = describe.KINDS.get(stat.S_IFMT(seen.st_mode), "unknown")
         if kind != entry.kind:
             self._fault(f"is a {kind} instead of a {entry.kind}", entry.path)
         return kind == entry.kind
@@ -109,6 +104,26 @@ class Comparer:
             self._fault(f"owner {seen.st_uid}:{seen.st_gid} instead of {entry.uid}:{entry.gid}", entry.path)
         if seen.st_mtime_ns != entry.mtime_ns:
             self._fault(f"modified {(seen.st_mtime_ns - entry.mtime_ns) / 1e9:+.9f} s off", entry.path)
+
+    def _attributes(self, entry: Entry, path: str) -> None:
+        """Extended attributes and ACLs; those that only root may set, only as root."""
+        if entry.attributes is None:
+            return
+        seen, wanted = (
+            {name: value for name, value in found if self._owners or name.startswith(_FREE)}
+            for found in (describe.attributes(path), entry.attributes)
+        )
+        for name in sorted(seen.keys() | wanted.keys()):
+            if seen.get(name) != wanted.get(name):
+                how = "differs" if name in seen and name in wanted else "is new" if name in seen else "is missing"
+                self._fault(f"attribute {printable(name)} {how}", entry.path)
+
+    def _names_of_one_file(self, entry: Entry, seen: os.stat_result) -> None:
+        if entry.group:
+            inode = (seen.st_dev, seen.st_ino)
+            first, path = self._groups.setdefault(entry.group, (inode, entry.path))
+            if first != inode:
+                self._fault(f"is no longer the same file as {printable(path)}", entry.path)
 
     def _content(self, entry: Entry, path: str, seen: os.stat_result) -> None:
         if entry.kind == "symlink":

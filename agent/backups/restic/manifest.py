@@ -9,15 +9,17 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from agent.errors import AgentError
 
-FORMAT = 1
+FORMAT = 2
+_READABLE = {1, 2}  # 1 knew neither attributes nor hard links
 FOLDER = "manifests"
 _DRAFT_FLAGS = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+_EFFORT = 2  # of 9: hashes cannot be packed anyway, and the rest packs well
 _HINT = "run the backup again: a drill then has a manifest to compare with"
 
 
@@ -25,8 +27,10 @@ _HINT = "run the backup again: a drill then has a manifest to compare with"
 class Entry:
     """One entry of a snapshot. `kind` is restic's word (file, dir, symlink, fifo, …).
 
-    `link` is a symlink's target, or `major:minor` of a device; `sha256` is a file's. A torn entry changed while it was
-    being saved: of it only `path` and `kind` are known.
+    `link` is a symlink's target, or `major:minor` of a device; `sha256` is a file's. `group` is the same for all names
+    of one file, empty where it has but one; `attributes` are its extended ones, ACLs among them (None: not known);
+    `has_holes`: it takes less room than it is long. A torn entry changed while it was being saved: of it only `path`
+    and `kind` are known.
     """
 
     path: str
@@ -41,6 +45,9 @@ class Entry:
     inode: int = 0
     sha256: str = ""
     link: str = ""
+    group: str = ""
+    attributes: tuple[tuple[str, str], ...] | None = None
+    has_holes: bool = False
 
     @property
     def order(self) -> list[bytes]:
@@ -87,7 +94,11 @@ class Draft:
         for left in folder.glob(".*.draft"):  # of a backup that was killed: there is only one at a time
             left.unlink(missing_ok=True)
         self._raw = os.fdopen(os.open(self._path, _DRAFT_FLAGS, 0o600), "w+b")
-        self._packed = gzip.GzipFile(fileobj=self._raw, mode="wb", filename="", mtime=0, compresslevel=6)
+        self._packed = self._packer()
+        self._is_packed = False
+
+    def _packer(self) -> gzip.GzipFile:
+        return gzip.GzipFile(fileobj=self._raw, mode="wb", filename="", mtime=0, compresslevel=_EFFORT)
 
     def __enter__(self) -> Self:
         return self
@@ -97,16 +108,28 @@ class Draft:
         self._path.unlink(missing_ok=True)
 
     def begin(self, header: Header) -> None:
-        """Say what it is about; once, and first."""
+        """Say what it is about; once, and first. What follows is packed by itself: it may be the same next time."""
         self._packed.write(json.dumps({"format": FORMAT, **dataclasses.asdict(header)}).encode("ascii") + b"\n")
+        self._packed.close()
+        self._packed = self._packer()
 
     def add(self, entry: Entry) -> None:
         """Add one entry."""
-        self._packed.write(_line(entry))
+        self._packed.write(line_of(entry))
+
+    def add_lines(self, lines: Iterable[bytes]) -> None:
+        """Add entries that are lines already."""
+        self._packed.write(b"".join(lines))
+
+    def take_over(self, body: bytes) -> None:
+        """Take all entries, packed, from another manifest; nothing was or will be added."""
+        self._raw.write(body)
+        self._is_packed = True
 
     def keep(self) -> Path:
         """Finish it, durably."""
-        self._packed.close()
+        if not self._is_packed:
+            self._packed.close()
         self._raw.flush()
         os.fsync(self._raw.fileno())
         self._raw.seek(0)
@@ -132,10 +155,10 @@ def read(path: Path) -> tuple[Header, Iterator[Entry]]:
     """Header and entries, the latter as they are asked for; AgentError where it cannot be read."""
     lines = _lines(path)
     first = json.loads(next(lines, "{}"))
-    if first.get("format") != FORMAT:
+    if first.get("format") not in _READABLE:
         raise AgentError(f"the manifest {path.name} is of another version", hint=_HINT)
     header = Header(snapshot=first["snapshot"], at_us=first["at_us"], sources=tuple(first["sources"]))
-    return header, (_entry(line) for line in lines)
+    return header, (_entry(line, first["format"]) for line in lines)
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -146,19 +169,41 @@ def _lines(path: Path) -> Iterator[str]:
         raise AgentError(f"the manifest {path.name} cannot be read: {error}", hint=_HINT) from error
 
 
-def _line(entry: Entry) -> bytes:
-    values = [entry.path, entry.kind]
-    if not entry.torn:
-        stat = [entry.mode, entry.uid, entry.gid, entry.size, entry.mtime_ns, entry.ctime_ns, entry.inode]
-        return json.dumps([*values, *stat, entry.sha256, entry.link]).encode("ascii") + b"\n"
-    return json.dumps(values).encode("ascii") + b"\n"  # names that are no UTF-8 travel as escaped surrogates
+def packed(path: Path) -> tuple[dict[str, Any], bytes, bytes]:
+    """A manifest's header, and all its entries as lines and packed as they are; the latter are empty in old ones."""
+    try:
+        data = path.read_bytes()
+        opened = zlib.decompressobj(wbits=31)
+        text = opened.decompress(data) + opened.flush()
+        body = opened.unused_data
+        first, _, lines = text.partition(b"\n")
+        return json.loads(first), (gzip.decompress(body) if body else lines), body
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise AgentError(f"the manifest {path.name} cannot be read: {error}", hint=_HINT) from error
 
 
-def _entry(line: str) -> Entry:
+def line_of(entry: Entry) -> bytes:
+    """An entry as its line in a manifest."""
+    if entry.torn:
+        return json.dumps([entry.path, entry.kind]).encode("ascii") + b"\n"
+    more: dict[str, Any] = {} if entry.attributes == () else {"x": entry.attributes and dict(entry.attributes)}
+    more |= ({"g": entry.group} if entry.group else {}) | ({"h": 1} if entry.has_holes else {})
+    tail = json.dumps([entry.sha256, entry.link, *([more] if more else [])]).encode("ascii")
+    return stem(entry) + tail[1:] + b"\n"  # names that are no UTF-8 travel as escaped surrogates
+
+
+def stem(entry: Entry) -> bytes:
+    """The beginning of an entry's line: when it is the same, so is the rest, for the inode has not changed."""
+    numbers = f"{entry.mode}, {entry.uid}, {entry.gid}, {entry.size}, {entry.mtime_ns}, {entry.ctime_ns}, {entry.inode}"
+    return f'[{json.dumps(entry.path)}, "{entry.kind}", {numbers}, '.encode("ascii")
+
+
+def _entry(line: str, form: int) -> Entry:
     values = json.loads(line)
     if len(values) == 2:
         return Entry(path=values[0], kind=values[1], torn=True)
-    path, kind, mode, uid, gid, size, mtime_ns, ctime_ns, inode, sha256, link = values
+    path, kind, mode, uid, gid, size, mtime_ns, ctime_ns, inode, sha256, link, *rest = values
+    more: dict[str, Any] = rest[0] if rest else {}
     return Entry(
         path=path,
         kind=kind,
@@ -171,7 +216,14 @@ def _entry(line: str) -> Entry:
         inode=inode,
         sha256=sha256,
         link=link,
+        group=more.get("g", ""),
+        attributes=_pairs(more.get("x", {})) if form > 1 else None,
+        has_holes=bool(more.get("h")),
     )
+
+
+def _pairs(told: dict[str, str] | None) -> tuple[tuple[str, str], ...] | None:
+    return None if told is None else tuple(sorted(told.items()))
 
 
 def _sync_folder(folder: Path) -> None:

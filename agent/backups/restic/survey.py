@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.backups.restic import content, manifest
+from agent.backups.restic import describe, manifest
 from agent.backups.restic.manifest import Draft, Entry, Header
 from agent.backups.restic.names import TrueNames
 from agent.backups.restic.outcome import read_message
@@ -100,7 +100,7 @@ class Survey:
         where = self._root + path
         try:
             seen = os.lstat(where)
-            entry = dataclasses.replace(_without_content(where, kind, seen), path=path)
+            entry = describe.without_content(path, kind, seen, where)
         except OSError:
             return Entry(path=path, kind=kind, torn=True)
         if path in self._torn or not self._is_as_saved(seen, node):
@@ -110,7 +110,7 @@ class Survey:
         known = self._previous.digest_of(entry)
         if known:
             return dataclasses.replace(entry, sha256=known)
-        described = _with_content(entry, seen, self._deadline, where)
+        described = describe.with_content(entry, seen, self._deadline, where)
         self.hashed += not described.torn
         return described
 
@@ -153,39 +153,6 @@ class _Previous:
 
 def _identity(entry: Entry) -> tuple[int, int, int, int]:
     return (entry.inode, entry.ctime_ns, entry.mtime_ns, entry.size)
-
-
-def entry_of(path: str, kind: str, deadline: Deadline) -> Entry:
-    """An entry as it stands on disk, content included."""
-    seen = os.lstat(path)
-    entry = _without_content(path, kind, seen)
-    return _with_content(entry, seen, deadline, path) if kind == "file" else entry
-
-
-def _without_content(path: str, kind: str, seen: os.stat_result) -> Entry:
-    return Entry(
-        path=path,
-        kind=kind,
-        mode=stat.S_IMODE(seen.st_mode),
-        uid=seen.st_uid,
-        gid=seen.st_gid,
-        size=seen.st_size if kind == "file" else 0,
-        mtime_ns=seen.st_mtime_ns,
-        ctime_ns=seen.st_ctime_ns,
-        inode=seen.st_ino,
-        link=_link(path, kind, seen),
-    )
-
-
-def _with_content(entry: Entry, seen: os.stat_result, deadline: Deadline, where: str) -> Entry:
-    found = content.digest(where, seen, deadline)
-    return dataclasses.replace(entry, sha256=found) if found else Entry(path=entry.path, kind=entry.kind, torn=True)
-
-
-def _link(path: str, kind: str, seen: os.stat_result) -> str:
-    if kind == "symlink":
-        return os.readlink(path)  # noqa: PTH115  # a Path would tidy the text up
-    return f"{os.major(seen.st_rdev)}:{os.minor(seen.st_rdev)}" if kind in {"dev", "chardev"} else ""
 
 
 def nanoseconds(stamp: str) -> int:

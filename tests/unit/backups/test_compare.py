@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.backups.restic.compare import FAULTS_KEPT, Comparer, Comparison, below, printable
+from agent.backups.restic.describe import entry_of
 from agent.backups.restic.manifest import Entry
-from agent.backups.restic.survey import entry_of
 from agent.clock import Deadline, SystemClock
 
 SOURCE = "/srv/shop"
