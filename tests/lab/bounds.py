@@ -38,7 +38,7 @@ def bounded(seconds: float, *, memory: int = MOST_MEMORY) -> Iterator[Cost]:
     assert cost.seconds <= seconds, f"it took {cost.seconds:.1f} s, and {seconds:g} s were allowed"
     assert cost.memory <= memory, f"it took {cost.memory / 1e6:.1f} MB, and {memory / 1e6:g} MB were allowed"
     left = _Threads(threads)
-    until(left.are_gone, 5, f"threads end: {left}")
+    until(left.are_gone, 20, f"threads end: {left}")
     gc.collect()
     until(lambda: process.num_fds() <= descriptors, 5, "descriptors are closed")
 
