@@ -19,11 +19,23 @@ _ZEBRA = "/usr/lib/frr/zebra"
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Router:
-    """The router as the inventory would have it, its host key, the pid of its sshd."""
+    """The router as the inventory would have it, its host key, the pid of its sshd, and how to get at it from here."""
 
     host: Host
     key: HostKey
     sshd: int
+    vtysh: tuple[str, ...]
+
+    def configure(self, *lines: str) -> None:
+        """Change the running configuration."""
+        commands = [word for line in ("configure terminal", *lines) for word in ("-c", line)]
+        done = subprocess.run([*self.vtysh, *commands], capture_output=True, text=True, check=False, timeout=20)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def running(self) -> str:
+        """The running configuration."""
+        argv = [*self.vtysh, "-c", "show running-config"]
+        return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20).stdout
 
 
 def what_is_missing() -> str:
@@ -45,7 +57,8 @@ def running_router(folder: Path) -> Iterator[Router]:
     argv = ["unshare", "-n", _ZEBRA, "-f", f"{state}/zebra.conf", "-u", "frr", "-g", "frr", "-i", f"{state}/pid",
             "-z", f"{state}/zserv.api", "--vty_socket", str(state), "-P", "0", "--log", "file:/dev/null"]  # fmt: skip
     zebra = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    vtysh = f"ForceCommand VTYSH_PAGER=cat exec vtysh --vty_socket {state} --config_dir {folder} -H /dev/null"
+    words = ("vtysh", "--vty_socket", str(state), "--config_dir", str(folder))
+    vtysh = f"ForceCommand VTYSH_PAGER=cat exec {' '.join(words)} -H /dev/null"
     try:
         until((state / "zebra.vty").exists, 10, "zebra runs")
         with running_sshd(folder, vtysh) as sshd:
@@ -55,7 +68,7 @@ def running_router(folder: Path) -> Iterator[Router]:
                 connection=Connection.NETWORK_CLI, variables=variables,
             )  # fmt: skip
             kind, body = sshd.public_key.split()
-            yield Router(host=host, key=HostKey(type=kind, base64=body), sshd=sshd.pid)
+            yield Router(host=host, key=HostKey(type=kind, base64=body), sshd=sshd.pid, vtysh=words)
     finally:
         zebra.kill()
         zebra.wait(10)
