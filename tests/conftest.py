@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from tests import canary as canaries
 
-pytest_plugins = ("tests.lab.fixtures",)
+pytest_plugins = ("tests.lab.fixtures", "tests.restics")
 
 IN_CI = os.environ.get("CI", "") not in ("", "0", "false")
 

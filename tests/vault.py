@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from agent.backups.restic import manifest
 from agent.backups.restic.manifest import Draft, Entry, Header
 from agent.clock import Deadline, SystemClock
 from tests.quick_key import cheapen
+from tests.restics import PROGRAMS
 
 TOP = Path(__file__).resolve().parents[1]
 
@@ -41,6 +42,8 @@ class Vault:
     source: Path
     secret: str = "correct horse"
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    program: str = PROGRAMS[0]
+    url: str = ""  # of a repository elsewhere
 
     @property
     def repository(self) -> Path:
@@ -66,7 +69,7 @@ class Vault:
     def job(self, kind: Kind, exec_id: str, **other: Any) -> Job:
         """An order as the runtime would write it."""
         options = {"paths": [str(self.source)], "exclude": ["*.tmp"]} | other.pop("options", {})
-        defaults = {"timeout_seconds": 60.0}
+        defaults = {"timeout_seconds": 60.0, "program": self.program}
         return Job(
             kind=kind,
             engine="files",
@@ -75,7 +78,7 @@ class Vault:
             host="web1",
             exec_id=exec_id,
             options=options,
-            repository=str(self.repository),
+            repository=self.url or str(self.repository),
             state=str(self.state),
             **(defaults | other),
         )
@@ -112,7 +115,7 @@ class Vault:
         return subprocess.Popen(
             [*before, sys.executable, "-m", "agent.backups", str(run_dir)],
             cwd=TOP,
-            env={"PATH": os.environ["PATH"], "RESTIC_PASSWORD_FILE": str(self.password_file)},
+            env={"PATH": os.environ["PATH"], "RESTIC_PASSWORD_FILE": str(self.password_file), **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -126,12 +129,12 @@ class Vault:
         """What a started job wrote."""
         return load_result((self.run_dir(job) / RESULT).read_text())
 
-    def restic(self, *arguments: str) -> subprocess.Popen[str]:
+    def restic(self, *arguments: str, before: Sequence[str] = ()) -> subprocess.Popen[str]:
         """Restic by hand on this repository."""
         return subprocess.Popen(
-            ["restic", *arguments],
+            [*before, self.program, *arguments],
             env={
-                "PATH": os.environ["PATH"],
+                "PATH": self.environment.get("PATH", os.environ["PATH"]),
                 "RESTIC_REPOSITORY": str(self.repository),
                 "RESTIC_PASSWORD_FILE": str(self.password_file),
                 "RESTIC_CACHE_DIR": str(self.state / "restic-cache"),

@@ -28,20 +28,20 @@ AS_ROOT = os.geteuid() == 0
 
 
 @pytest.fixture(scope="module")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> Vault:
+def founded(tmp_path_factory: pytest.TempPathFactory, restic: str) -> Vault:
     """An empty repository; to be copied."""
     folder = tmp_path_factory.mktemp("founded")
-    return Vault(folder=folder / "vault", source=folder / "source").found()
+    return Vault(folder=folder / "vault", source=folder / "source", program=restic).found()
 
 
 @pytest.fixture
-def vault(tmp_path: Path) -> Vault:
+def vault(tmp_path: Path, restic: str) -> Vault:
     """A small source and no repository yet."""
     source = tmp_path / "source"
     source.mkdir()
     (source / "a").write_text("hello\n")
     (source / "b").write_text("world\n")
-    return Vault(folder=tmp_path, source=source)
+    return Vault(folder=tmp_path, source=source, program=restic)
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ def test_a_repository_is_founded_in_an_empty_folder_only(vault: Vault, name: str
 
 
 def test_a_repository_within_the_source_does_not_save_itself(founded: Vault, vault: Vault) -> None:
-    nested = Vault(folder=vault.source / "[vault]", source=vault.source)
+    nested = dataclasses.replace(vault, folder=vault.source / "[vault]")
     nested.folder.mkdir()
     shutil.copytree(founded.repository, nested.repository)
     result = nested.backup("01A")
@@ -290,8 +290,8 @@ def test_the_password_is_found_nowhere(ready: Vault, canary: str) -> None:
 
 def test_what_cannot_begin_names_the_next_step(vault: Vault) -> None:
     job = vault.job(Kind.BACKUP, "01A")
-    without = dataclasses.replace(vault, environment={"PATH": "/nowhere"})
-    with pytest.raises(ToolError, match="cannot start restic") as caught:
+    without = dataclasses.replace(vault, program="no-restic")
+    with pytest.raises(ToolError, match="cannot start no-restic") as caught:
         without.backup("01A")
     assert caught.value.hint == "run: apt-get install restic"
     with pytest.raises(InputError, match="no password"):
