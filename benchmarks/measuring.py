@@ -97,7 +97,6 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gib": round(memory[0] / 2**20, 1),
         "system": f"{_system()}, Linux {platform.release()}",
-        "load": [round(value, 2) for value in os.getloadavg()],
     }
 
 

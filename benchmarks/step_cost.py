@@ -1,8 +1,10 @@
 """What the one step costs: for a result that changes nothing, and for one that opens an incident."""
 
+import dataclasses
 import time
 from typing import Any
 
+from agent.model.bounds import Bound, Relation
 from agent.model.check import Rules, Threshold
 from agent.model.look import Look, Result, Verdict
 from agent.model.state import CheckState
@@ -27,13 +29,17 @@ def main() -> dict[str, Any]:
     steady, _ = step(CheckState(key=rules.key), seen(Verdict.OK, 0), rules)
     for minute in range(1, 10):
         steady, _ = step(steady, seen(Verdict.OK, minute), rules)
-    unchanged, opening = [], []
+    limit = Bound(relation=Relation.ABOVE, text="above 2s", operand=2.0)
+    bounded = dataclasses.replace(rules, crit=(("time", (limit,)),))
+    unchanged, within, opening = [], [], []
     for _ in range(REPEATS):
         unchanged.append(_each(steady, seen(Verdict.OK, 11), rules))
+        within.append(_each(steady, seen(Verdict.OK, 11), bounded))
         opening.append(_each(steady, seen(Verdict.CRITICAL, 11), rules))
     return result(
         "`step`",
         Figure(name="CPU for an unchanged result", unit="µs", values=tuple(unchanged), limit=10.0),
+        Figure(name="CPU for an unchanged result within a bound", unit="µs", values=tuple(within), limit=10.0),
         Figure(name="CPU for a result that opens an incident", unit="µs", values=tuple(opening)),
     )
 
