@@ -1,6 +1,7 @@
 """Proves a snapshot: restores it, or a sample of it, into a sandbox and compares every entry with the manifest."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from agent.backups import DrillResult, Job, Outcome, Setting
@@ -11,20 +12,22 @@ from agent.backups.restic.compare import FAULTS_KEPT
 from agent.backups.restic.outcome import hint_for
 from agent.backups.restic.rehearsal import Rehearsed, rehearse
 from agent.backups.restic.selection import Selection
-from agent.clock import NANOSECONDS, Clock
+from agent.clock import NANOSECONDS, Clock, Deadline
 from agent.errors import AgentError
 from agent.model.backup import Older
 
 _MICROSECONDS = 1_000_000
+Probe = Callable[[Path, Deadline], list[str]]  # the faults of what was restored there; TimeoutError when time is up
+Probe = Callable[[Path, Deadline], list[str]]
 
 
-def drill(job: Job, setting: Setting) -> DrillResult:
-    """Restore, compare, tidy up; every doubt is a fault."""
+def drill(job: Job, setting: Setting, probe: Probe | None = None) -> DrillResult:
+    """Restore, compare, tidy up; every doubt is a fault, and so is what `probe` finds in the restored folder."""
     watch = _Watch(setting.deadline.clock, job.drill.ordered_at_us)
     state = Path(job.state)
     try:
         sandbox.sweep(state)
-        return _Drill(job, setting, watch).run(state)
+        return _Drill(job, setting, watch, probe).run(state)
     except UnprovenError as error:
         return _failed(job, error.outcome, str(error), error.hint)
 
@@ -51,8 +54,8 @@ class _Watch:
 class _Drill:
     """One drill."""
 
-    def __init__(self, job: Job, setting: Setting, watch: _Watch) -> None:
-        self._job, self._setting, self._watch = job, setting, watch
+    def __init__(self, job: Job, setting: Setting, watch: _Watch, probe: Probe | None) -> None:
+        self._job, self._setting, self._watch, self._probe = job, setting, watch, probe
         self._restic = Restic(job, setting)
         self._faults: list[str] = []
         self._count = 0
@@ -71,7 +74,9 @@ class _Drill:
             self._watch.mark("compared")
             self._watch.split("compared", "restored", done.restored_seconds)
             self._contains(chosen, folder / "newest")
-            self._tell(probing.faults(chosen, folder / "newest", folder, self._setting.deadline))
+            self._ask(chosen, folder)
+            if self._probe is not None and not self._faults:
+                self._tell(self._probe(folder / "newest", self._setting.deadline))
             self._watch.mark("probed")
             seconds = sum(self._watch.parts.values())
             sandbox.remove(folder / "newest")
@@ -102,6 +107,17 @@ class _Drill:
         if done.ended.outcome is not Outcome.OK:
             self._outcome = done.ended.outcome
         return done
+
+    def _ask(self, chosen: Selection, folder: Path) -> None:
+        """Whether what was restored works, and not only is the same."""
+        box, deadline = folder / "newest", self._setting.deadline
+        try:
+            self._tell(probing.faults(chosen, box, folder, deadline))
+            self._tell(self._probe(box, deadline) if self._probe is not None else [])
+        except TimeoutError:
+            raise UnprovenError(
+                Outcome.TIMEOUT, "restored and compared, but there was no time left to use it"
+            ) from None
 
     def _tell(self, faults: list[str], count: int | None = None) -> None:
         self._faults += faults
