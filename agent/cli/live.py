@@ -138,7 +138,7 @@ def _backups(items: list[dict[str, Any]], agent: "Agent") -> "RenderableType":
     table = _grid("verdict", "backup", "host", "last good", "proven", "size")
     now_us = agent.clock.now()
     for item in items:
-        _, point, more = agent.saves.standing(agent.book.policies.backups[item["key"]])
+        _, point, more = agent.freshness.standing(agent.book.policies.backups[item["key"]])
         times = (ago(more["last_good_at_us"], now_us), ago(more["proven_at_us"], now_us))
         table.add_row(
             styled(item["verdict"]),

@@ -10,6 +10,7 @@ class Trigger(enum.StrEnum):
     """Who wants the change."""
 
     AUTOMATIC = "automatic"
+    PLANNED = "planned"  # a policy says so: what runs around a backup
     PERSON = "person"
 
 
@@ -34,6 +35,7 @@ class Request:
     mode: Mode = Mode.PROPOSE
     limits: Limits = DEFAULT_LIMITS
     says_all: bool = False  # the whole fleet was asked for by name
+    brings_back: bool = False  # it puts back what an earlier step of ours has changed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +52,7 @@ class Past:
     running: bool
     correlation_id: str = ""
     verified: bool | None = None
+    planned: bool = False  # around a backup: its host is taken meanwhile, and no budget is spent
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,6 +37,10 @@ def _by_hand(request: Request) -> bool:
     return request.trigger is Trigger.PERSON
 
 
+def _is_planned(request: Request) -> bool:
+    return request.trigger is Trigger.PLANNED
+
+
 def kill_switch(_: Request, facts: Facts) -> Answer:
     """1: nothing moves while the switch is on, or while the agent distrusts itself."""
     if facts.kill_switch:
@@ -57,6 +61,8 @@ def evidence(request: Request, facts: Facts) -> Answer:
         )
     if _by_hand(request):
         return _yes("evidence", f"by hand: {request.cause}")
+    if _is_planned(request):
+        return _yes("evidence", f"planned: {request.cause}")
     seen = facts.evidence
     if seen is None:
         return _no("evidence", "there is no result to act upon")
@@ -72,7 +78,7 @@ def self_doubt(request: Request, facts: Facts) -> Answer:
     if len(facts.fleet.hosts) < SMALL_SET:
         return _yes("self", f"fewer than {SMALL_SET} hosts: nothing to compare with")
     lost = len(facts.unreachable)
-    if lost * 2 > len(facts.fleet.hosts) and not _by_hand(request):
+    if lost * 2 > len(facts.fleet.hosts) and request.trigger is Trigger.AUTOMATIC:
         return _no("self", f"{lost} of {len(facts.fleet.hosts)} hosts are unreachable: is it our own network?")
     return _yes("self", f"{lost} of {len(facts.fleet.hosts)} hosts are unreachable")
 
@@ -84,6 +90,8 @@ def suppression(request: Request, facts: Facts) -> Answer:
             return _no("suppression", f"{request.item} runs already on {', '.join(past.hosts)}")
     if _by_hand(request):
         return _yes("suppression", "by hand: silences and parents do not hold a person back")
+    if _is_planned(request):
+        return _yes("suppression", "planned: it answers no check that could be suppressed")
     if facts.paused:
         return _no("suppression", f"{request.item} is paused: {facts.paused}")
     if facts.silenced:
@@ -97,6 +105,8 @@ def breaker(request: Request, facts: Facts) -> Answer:
     """5: when too much of a set is unhealthy, automation is not the cure."""
     if _by_hand(request):
         return _yes("breaker", "by hand: a person has looked")
+    if _is_planned(request):
+        return _yes("breaker", "planned: it is no cure that could make an illness worse")
     for scope in facts.scopes:
         refusal = _small(scope, request, facts) if len(scope.hosts) < SMALL_SET else _tripped(scope, request, facts)
         if refusal is not None:
@@ -137,6 +147,8 @@ def _small(scope: Scope, request: Request, facts: Facts) -> Answer | None:
 
 def capacity(request: Request, facts: Facts) -> Answer:
     """6: our own hand never takes a service below `min_healthy`; a host that is being changed does not count."""
+    if request.brings_back:
+        return _yes("capacity", "it puts back what an earlier step has changed")
     busy = {host for past in facts.ledger if past.running for host in past.hosts}
     says = []
     for floor in facts.floors:
@@ -153,13 +165,16 @@ def budget(request: Request, facts: Facts) -> Answer:
     """7: so many per host, per policy and in all; with a pause in between that grows after failures."""
     if _by_hand(request):
         return _yes("budget", "by hand: counted, not limited")
+    if _is_planned(request):
+        return _yes("budget", "planned: as often as the policy says")
     limits = request.limits
-    mine = [past for past in facts.ledger if past.service == request.service]
+    ledger = [past for past in facts.ledger if not past.planned]
+    mine = [past for past in ledger if past.service == request.service]
     running = sum(past.running for past in mine)
     if running >= limits.at_once:
         return _no("budget", f"{running} of at most {limits.at_once} run already for {request.service}")
     for host in request.hosts:
-        here = [past for past in facts.ledger if host in past.hosts]
+        here = [past for past in ledger if host in past.hosts]
         if refusal := _spent(here, limits.per_host.count, limits.per_host.seconds, f"host {host}", facts):
             return refusal
         if refusal := _cooling([past for past in here if past.item == request.item], request, facts):
@@ -167,7 +182,7 @@ def budget(request: Request, facts: Facts) -> Answer:
     policy, everyone = limits.per_policy, facts.global_budget
     return (
         _spent(mine, policy.count, policy.seconds, f"policy {request.service}", facts)
-        or _spent(list(facts.ledger), everyone.count, everyone.seconds, "the whole agent", facts)
+        or _spent(ledger, everyone.count, everyone.seconds, "the whole agent", facts)
         or _yes("budget", f"within {limits.per_host} per host, {policy} for the policy, {everyone} in all")
     )
 
@@ -235,6 +250,8 @@ def risk_and_mode(request: Request, facts: Facts) -> Answer:
     words = f"risk {risk.name.lower()} ({why})"
     if _by_hand(request):
         return _yes("risk and mode", f"{words}, by hand: {request.actor} answers for it; approvals are not built yet")
+    if _is_planned(request) and risk < Risk.DISRUPTIVE:
+        return _yes("risk and mode", f"{words}, planned by the policy of {request.item}")
     hosts = ",".join(request.hosts)
     needs = f"watchkeeper playbook run {request.playbook} --hosts {hosts} --reason '{request.cause}'"
     if request.mode is not Mode.AUTO:

@@ -16,6 +16,8 @@ from agent.model.look import Verdict
 from agent.model.remedy import Risk
 from agent.practices import calendar
 from agent.practices import gates as practice
+from agent.practices.surroundings import AROUND
+from agent.runtime import holds
 from agent.runtime.book import Book
 from agent.runtime.executor import this_process
 from agent.store import counters, executions, ids, journal, leases, looks, switches
@@ -24,6 +26,7 @@ from agent.store.tx import Tx
 
 KILL_SWITCH = "kill-switch"
 LEDGER_SECONDS = 86400.0  # the longest budget the language's defaults know; longer ones of a policy stretch it
+_CHANGES = frozenset({ExecutionKind.REMEDY, ExecutionKind.PLAYBOOK, ExecutionKind.RESTORE, *AROUND})
 UNHEALTHY_KINDS = frozenset({ExecutionState.INTENT, ExecutionState.DISPATCHED})
 
 
@@ -160,8 +163,11 @@ class Gatekeeper:
             else "",
             parents=state.parents if state else (),
             paused=_paused(remedy.paused_until_us, remedy.paused_why, now_us) if remedy else "",
-            ledger=self._ledger(tx, now_us, self._span(request)),
-            locks=tuple((lease.name, self._holder(tx, lease.owner)) for lease in leases.held(tx)),
+            ledger=(*self._ledger(tx, now_us, self._span(request)), *holds.prepared(tx, wanted.correlation_id)),
+            locks=(
+                *((lease.name, self._holder(tx, lease.owner)) for lease in leases.held(tx)),
+                *(() if wanted.kind is ExecutionKind.RESTORE else holds.saving(tx, wanted.correlation_id)),
+            ),
             playbook_missing=self._missing(request.playbook),
             raised_risk=self._raised(request.playbook),
         )
@@ -231,10 +237,10 @@ class Gatekeeper:
                 item=one.item, service=one.service, hosts=tuple(one.args.get("hosts", ())),
                 cause=str(one.args.get("cause", "")), episode=one.episode, correlation_id=one.correlation_id,
                 automatic=bool(one.args.get("automatic")), at_us=one.intent_at_us,
-                running=one.state in UNHEALTHY_KINDS, verified=one.verified,
+                running=one.state in UNHEALTHY_KINDS, verified=one.verified, planned=one.kind in AROUND,
             )
             for one in executions.listing(tx, since_us=since)
-            if one.kind in {ExecutionKind.REMEDY, ExecutionKind.PLAYBOOK, ExecutionKind.RESTORE}
+            if one.kind in _CHANGES
             and one.state is not ExecutionState.CANCELLED
         )  # fmt: skip
 

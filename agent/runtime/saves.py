@@ -12,17 +12,14 @@ from agent.backups import BackupResult, DrillResult, Job, Kind, Outcome
 from agent.backups.restic import sandbox
 from agent.clock import NANOSECONDS, Clock
 from agent.closed import as_plain
-from agent.errors import AgentError, InputError
-from agent.model.backup import Backup, DrillOrder, Point, Standing
-from agent.model.check import Check
+from agent.errors import InputError
+from agent.model.backup import Backup, DrillOrder
 from agent.model.device import Revision
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.model.journal import Entry
-from agent.model.look import Look
-from agent.practices import backups as practice
 from agent.practices import proofs
 from agent.practices.berths import Full, Wish
-from agent.runtime import berthing, devices, repositories
+from agent.runtime import berthing, devices, holds, repositories
 from agent.runtime.book import Book
 from agent.runtime.executor import Finish, this_process
 from agent.secrets import Secrets
@@ -52,10 +49,22 @@ class Saves:
     revised: Callable[[Tx, Backup, Revision], None]
 
     def file(
-        self, kind: ExecutionKind, backup: Backup, *, actor: str, why: str, args: Mapping[str, Any]
+        self,
+        kind: ExecutionKind,
+        backup: Backup,
+        *,
+        actor: str,
+        why: str,
+        args: Mapping[str, Any],
+        allows: Callable[[Tx], bool] = lambda _: True,
     ) -> Execution | None:
-        """File the intent; None while there is no room for it (practices/berths). Runs in the writing thread."""
+        """File the intent; None while there is no room for it (practices/berths). Runs in the writing thread.
+
+        `allows` is asked in the same transaction; a `round` in the arguments is opened by it.
+        """
         with self.store.write() as tx:
+            if not allows(tx):
+                return None
             deadline_ns = self.clock.boottime() + int(backup.timeout_seconds * NANOSECONDS)
             identity = ids.ulid(self.clock)
             berths = berthing.take(tx, self._wish(kind, backup), owner=identity, deadline_ns=deadline_ns)
@@ -65,10 +74,12 @@ class Saves:
                 id=identity, number=counters.next_number(tx, "RUN"), kind=kind, item=backup.item, service=backup.service,
                 host=backup.host, state=ExecutionState.INTENT, actor=actor, why=why, correlation_id=backup.key, episode=1,
                 attempt=1, boot_id=self.clock.boot_id, deadline_ns=deadline_ns, intent_at_us=self.clock.now(), risk=0,
-                run_dir=f"runs/{identity}", args={**args, "filed_by": this_process(self.clock)}, policy_generation=self.book.generation,
+                run_dir=f"runs/{identity}", args={**args, "repository": backup.repository.name, "filed_by": this_process(self.clock)}, policy_generation=self.book.generation,
             )  # fmt: skip
             executions.insert(tx, execution)
             dues.mark(tx, f"{kind}:{backup.key}", self.clock.now())
+            if kind is ExecutionKind.BACKUP:
+                holds.note_begin(tx, backup.key, args.get("round"))
             journal.append(
                 tx,
                 Entry(actor=actor, kind=f"{kind}-intent", object_type="execution", object_id=execution.number, why=why,
@@ -181,57 +192,26 @@ class Saves:
         if execution.args.get("in_place"):
             words = "its shim is gone and left no result: a part of the files may be in place; the same restore goes on"
             return Finish(state=ExecutionState.FAILED, summary=words)
-        return Finish(state=ExecutionState.FAILED, summary="its shim is gone and left no result; it may be repeated")
+        words = "its shim is gone and left no result; it may be repeated"
+        return Finish(state=ExecutionState.FAILED, summary=words, detail={"how": "lost"})
 
     def record(self, tx: Tx, execution: Execution, finish: Finish) -> Callable[[], None]:
         """Keep the point or the proof with the end of the execution."""
+        holds.note_end(tx, execution)
         if finish.detail and execution.kind in {ExecutionKind.BACKUP, ExecutionKind.DRILL}:
-            self._keep(tx, execution, self.job(_KINDS[execution.kind], self.backup(execution), execution))
+            self._keep(tx, execution)
         return lambda: self.noticed(execution.correlation_id)
 
-    def _keep(self, tx: Tx, execution: Execution, job: Job) -> None:
-        path = self.book.policies.config.state / execution.run_dir / engines.RESULT
-        if not path.exists():
+    def _keep(self, tx: Tx, execution: Execution) -> None:
+        """The point or proof of a result, by the order that it was made after: its policy may be gone meanwhile."""
+        run_dir = self.book.policies.config.state / execution.run_dir
+        if not (run_dir / engines.RESULT).exists():
             return
-        result = engines.load_result(path.read_text(encoding="utf-8"))
+        result = engines.load_result((run_dir / engines.RESULT).read_text(encoding="utf-8"))
+        job = engines.load_job((run_dir / engines.JOB).read_text(encoding="utf-8"))
         if isinstance(result, BackupResult) and (point := result.point(job)) is not None:
             backups.add_point(tx, point)
-        if isinstance(result, BackupResult) and result.revision is not None:
+        if isinstance(result, BackupResult) and result.revision is not None and job.key in self.book.policies.backups:
             self.revised(tx, self.backup(execution), result.revision)
         if isinstance(result, DrillResult):
             backups.add_proof(tx, result.proof(job, self.clock.now()))
-
-    # what the pipeline and people ask
-
-    def fresh(self, check: Check) -> Look:
-        """Freshness as a look: the newest point and the newest drill against the rpo."""
-        backup = self.book.policies.backups.get(check.key)
-        if backup is None:
-            raise AgentError(f"{check.key} is no backup of the policies in force")
-        with self.store.read() as reader:
-            point, proof = backups.last_point(reader, backup.key), backups.last_proof(reader, backup.key)
-            since = dues.last_runs(reader).get(f"watched:{backup.key}", self.clock.now())
-            failed = self._last_failed(executions.listing(reader, correlation_id=backup.key, limit=5))
-        return practice.freshness(
-            backup, point, proof, last_failed=failed, watched_since_us=since, now_us=self.clock.now()
-        )
-
-    def _last_failed(self, recent: list[Execution]) -> str:
-        for execution in recent:
-            if execution.kind is ExecutionKind.BACKUP and execution.ended_at_us is not None:
-                return execution.summary if execution.state is ExecutionState.FAILED else ""
-        return ""
-
-    def standing(self, backup: Backup) -> tuple[Standing, Point | None, Mapping[str, Any]]:
-        """The verdict over a backup for listings, with its newest point and what its drills say."""
-        with self.store.read() as reader:
-            point, good = backups.last_point(reader, backup.key), backups.last_good_point(reader, backup.key)
-            proof, passed = backups.last_proof(reader, backup.key), backups.last_passed_proof(reader, backup.key)
-            failed = self._last_failed(executions.listing(reader, correlation_id=backup.key, limit=5))
-        verdict = practice.standing(backup, point, proof, last_failed=failed, now_us=self.clock.now())
-        more = {
-            "last_good_at_us": good.at_us if good else None,
-            "proven_at_us": passed.at_us if passed else None,
-            "proof": proof,
-        }
-        return verdict, point, more
