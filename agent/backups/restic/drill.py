@@ -18,7 +18,6 @@ from agent.model.backup import Older
 
 _MICROSECONDS = 1_000_000
 Probe = Callable[[Path, Deadline], list[str]]  # the faults of what was restored there; TimeoutError when time is up
-Probe = Callable[[Path, Deadline], list[str]]
 
 
 def drill(job: Job, setting: Setting, probe: Probe | None = None) -> DrillResult:
@@ -75,8 +74,6 @@ class _Drill:
             self._watch.split("compared", "restored", done.restored_seconds)
             self._contains(chosen, folder / "newest")
             self._ask(chosen, folder)
-            if self._probe is not None and not self._faults:
-                self._tell(self._probe(folder / "newest", self._setting.deadline))
             self._watch.mark("probed")
             seconds = sum(self._watch.parts.values())
             sandbox.remove(folder / "newest")
@@ -113,7 +110,8 @@ class _Drill:
         box, deadline = folder / "newest", self._setting.deadline
         try:
             self._tell(probing.faults(chosen, box, folder, deadline))
-            self._tell(self._probe(box, deadline) if self._probe is not None else [])
+            if self._probe is not None and not self._faults:
+                self._tell(self._probe(box, deadline))
         except TimeoutError:
             raise UnprovenError(
                 Outcome.TIMEOUT, "restored and compared, but there was no time left to use it"
