@@ -8,6 +8,7 @@ from agent.model.backup import Backup
 from agent.model.check import Check
 from agent.model.config import Config
 from agent.model.host import Host
+from agent.model.recovery import Recovery
 from agent.model.remedy import Remedy
 from agent.model.service import Service
 from agent.model.window import Window
@@ -28,7 +29,7 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class PolicySet:
-    """What is in force. `checks` and `backups` by key, `remedies` by key (`service/remedies/name@host`).
+    """What is in force. `checks`, `backups` and `recoveries` by key, `remedies` by key (`service/remedies/name@host`).
 
     The implicit reach checks are among the checks (kind `reach`). `digest` is the hash of everything that went in:
     config, policy files, inventory. `sources` are the policy files, by relative name, as read.
@@ -41,5 +42,6 @@ class PolicySet:
     checks: Mapping[str, Check]
     remedies: Mapping[str, Remedy]
     backups: Mapping[str, Backup]
+    recoveries: Mapping[str, Recovery] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
     windows: tuple[Window, ...] = ()
     sources: Mapping[str, bytes] = dataclasses.field(default_factory=lambda: MappingProxyType({}))

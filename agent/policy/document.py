@@ -9,6 +9,7 @@ from agent.policy.catalogue import Catalogue, options_of
 from agent.policy.schema import Header, WindowSpec
 from agent.policy.schema_config import ConfigSpec
 from agent.policy.schema_items import BackupSpec, CheckSpec, RemedySpec
+from agent.policy.schema_recoveries import RecoverySpec
 
 Schema = dict[str, Any]
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -34,6 +35,7 @@ def _policy(known: Catalogue, definitions: Schema) -> Schema:
         "checks": _with_kind(CheckSpec, known.probes, "check", definitions),
         "remedies": _model(RemedySpec, definitions),
         "backups": _with_kind(BackupSpec, known.engines, "backup", definitions),
+        "recoveries": _model(RecoverySpec, definitions),
         "windows": _model(WindowSpec, definitions),
     }
     for name, item in sections.items():

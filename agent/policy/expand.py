@@ -12,10 +12,11 @@ from agent.model.check import Check, Rules, RunFrom, host_of, item_of, key_of, r
 from agent.model.config import Config
 from agent.model.host import Connection
 from agent.model.policy import PolicySet
+from agent.model.recovery import Recovery
 from agent.model.remedy import Remedy
 from agent.model.service import Service
 from agent.model.window import Window
-from agent.policy import expand_actions, expand_backups, expand_checks, references, wording
+from agent.policy import expand_actions, expand_backups, expand_checks, expand_recoveries, references, wording
 from agent.policy.catalogue import Place
 from agent.policy.faults import Fault
 from agent.policy.reading import Document
@@ -33,6 +34,7 @@ class Expansion:
     checks: Mapping[str, Check]
     remedies: Mapping[str, Remedy]
     backups: Mapping[str, Backup]
+    recoveries: Mapping[str, Recovery]
     windows: tuple[Window, ...]
     services: Mapping[str, Service]
     faults: tuple[Fault, ...]
@@ -56,6 +58,12 @@ def expand(scene: Scene, windows: Mapping[str, WindowSpec], config_file: str) ->
     wrong += _circles(scene, checks)
     wrong += expand_backups.devices_twice(backups, scene.documents)
     checks += [expand_backups.freshness(backup) for backup in backups]
+    recoveries = [
+        recovery
+        for document in whole
+        for recovery in expand_recoveries.recoveries(scene, register, document, backups, wrong)
+    ]
+    checks += [expand_recoveries.watch(recovery) for recovery in recoveries if recovery.every]
     devices = _devices(scene, checks)
     checks = [_behind_its_line(check) if check.host in devices else check for check in checks]
     touched = itertools.chain((c.host for c in checks), (r.host for r in remedies), (b.host for b in backups))
@@ -66,6 +74,7 @@ def expand(scene: Scene, windows: Mapping[str, WindowSpec], config_file: str) ->
         checks=MappingProxyType(by_key),
         remedies=MappingProxyType({key_of(remedy.item, remedy.host): remedy for remedy in remedies}),
         backups=MappingProxyType({backup.key: backup for backup in backups}),
+        recoveries=MappingProxyType({recovery.key: recovery for recovery in recoveries}),
         windows=tuple(spans),
         services=MappingProxyType(_services(scene, whole, by_key)),
         faults=tuple(dict.fromkeys(wrong)),
@@ -82,6 +91,7 @@ def policy_set(scene: Scene, expansion: Expansion, sources: Mapping[str, bytes])
         checks=expansion.checks,
         remedies=expansion.remedies,
         backups=expansion.backups,
+        recoveries=expansion.recoveries,
         windows=expansion.windows,
         sources=MappingProxyType(dict(sources)),
     )
@@ -144,6 +154,9 @@ def _items(document: Document) -> Iterable[tuple[str, str, Item]]:
     for name, backup in document.backups.items():
         if backup is not None:
             yield "backups", name, backup.spec
+    for name, recovery in document.recoveries.items():
+        if recovery is not None:
+            yield "recoveries", name, recovery
 
 
 def _circles(scene: Scene, checks: Collection[Check]) -> Iterable[Fault]:

@@ -149,6 +149,34 @@ def _spread(scene: Scene, register: Register, common: Common, hosts: Hosts, wron
         yield dataclasses.replace(_check(common, name, options, rules), members=members)
 
 
+def elsewhere(scene: Scene, register: Register, item: str, host: Host, wrong: list[Fault]) -> Check | None:
+    """A check as it would be on a host that is not one of its own; nothing suppresses it there, nothing follows."""
+    service, _, name = item.split("/")
+    document = register.documents[service]
+    header, entry = document.header, document.checks.get(name)
+    if header is None or entry is None:
+        return None
+    place = Place(file=document.file, path=("checks", name))
+    run_from = _stand(scene, entry, (host.name,), place, wrong)
+    if run_from is None:
+        return None
+    common = Common(
+        item=item,
+        service=service,
+        entry=entry,
+        place=place,
+        pace=register.paces[item],
+        run_from=run_from,
+        owner=_owner(scene, header, entry.spec),
+        paused_until_us=None,
+    )
+    looked = _rendered(scene, common, host, wrong)
+    if looked is None:
+        return None
+    options, warn, crit = looked
+    return _check(common, host.name, options, Rules(key=key_of(item, host.name), warn=warn, crit=crit))
+
+
 def _check(common: Common, host: str | None, options: ClosedModel, rules: Rules) -> Check:
     spec = common.entry.spec
     return Check(

@@ -15,8 +15,10 @@ from agent.policy.catalogue import Catalogue, Place
 from agent.policy.faults import Fault, Given
 from agent.policy.schema import RESERVED, Header, WindowSpec, name, wrong_with
 from agent.policy.schema_items import BackupSpec, CheckSpec, RemedySpec
+from agent.policy.schema_recoveries import RecoverySpec
+from agent.policy.schema_recoveries import wrong_with as wrong_step
 
-SECTIONS = ("checks", "remedies", "backups", "windows")
+SECTIONS = ("checks", "remedies", "backups", "recoveries", "windows")
 _MOST_READINGS = 4  # of a file with repeated keys: more errors than anybody reads at once
 Model = TypeVar("Model", bound=ClosedModel)
 
@@ -60,6 +62,7 @@ class Document:
     checks: Mapping[str, CheckEntry | None] = dataclasses.field(default_factory=dict)
     remedies: Mapping[str, RemedySpec | None] = dataclasses.field(default_factory=dict)
     backups: Mapping[str, BackupEntry | None] = dataclasses.field(default_factory=dict)
+    recoveries: Mapping[str, RecoverySpec | None] = dataclasses.field(default_factory=dict)
     windows: Mapping[str, WindowSpec | None] = dataclasses.field(default_factory=dict)
 
 
@@ -103,6 +106,7 @@ def _contents(file: str, data: bytes, root: source.Node, known: Catalogue) -> tu
         checks={key: _check(item, at, known, wrong) for key, (item, at) in sections["checks"].items()},
         remedies={key: _remedy(item, at, wrong) for key, (item, at) in sections["remedies"].items()},
         backups={key: _backup(item, at, known, wrong) for key, (item, at) in sections["backups"].items()},
+        recoveries={key: _recovery(item, at, wrong) for key, (item, at) in sections["recoveries"].items()},
         windows={key: window(item, at, wrong) for key, (item, at) in sections["windows"].items()},
     )
     return found, wrong
@@ -150,6 +154,21 @@ def _remedy(item: source.Node, place: Place, wrong: list[Fault]) -> RemedySpec |
         wrong.append((place / "vars").fault(mistake))
         return None
     return spec
+
+
+def _recovery(item: source.Node, place: Place, wrong: list[Fault]) -> RecoverySpec | None:
+    spec = modelled(RecoverySpec, item, place, wrong)
+    known = len(wrong)
+    if spec is not None and not spec.steps:
+        wrong.append((place / "steps").fault("a recovery needs at least one step"))
+    for index, step in enumerate(spec.steps if spec is not None else ()):
+        at = place / "steps" / index
+        if mistake := wrong_step(step):
+            key, why = mistake
+            wrong.append((at / key).fault(why, at_key=True) if key else at.fault(why))
+        if words := templates.mistake(step.vars):
+            wrong.append((at / "vars").fault(words))
+    return spec if len(wrong) == known else None
 
 
 def _kind(

@@ -111,6 +111,9 @@ def patterns(documents: Mapping[str, Document]) -> Iterator[str]:
         items += [remedy.hosts for remedy in document.remedies.values() if remedy is not None]
         items += [entry.spec.hosts for entry in document.backups.values() if entry is not None]
         items += [window.hosts for window in document.windows.values() if window is not None]
+        recoveries = [recovery for recovery in document.recoveries.values() if recovery is not None]
+        items += [recovery.hosts for recovery in recoveries]
+        items += [recovery.rehearse.on for recovery in recoveries if recovery.rehearse is not None]
         yield from (pattern for pattern in items if pattern is not None and pattern != NO_HOST)
 
 
