@@ -145,18 +145,12 @@ def _check_top(scene: Scene, document: Document, wrong: list[Fault]) -> None:
 
 
 def _items(document: Document) -> Iterable[tuple[str, str, Item]]:
-    for name, check in document.checks.items():
-        if check is not None:
-            yield "checks", name, check.spec
-    for name, remedy in document.remedies.items():
-        if remedy is not None:
-            yield "remedies", name, remedy
-    for name, backup in document.backups.items():
-        if backup is not None:
-            yield "backups", name, backup.spec
-    for name, recovery in document.recoveries.items():
-        if recovery is not None:
-            yield "recoveries", name, recovery
+    found: list[tuple[str, str, Item]] = []
+    found += [("checks", name, entry.spec) for name, entry in document.checks.items() if entry is not None]
+    found += [("remedies", name, spec) for name, spec in document.remedies.items() if spec is not None]
+    found += [("backups", name, entry.spec) for name, entry in document.backups.items() if entry is not None]
+    found += [("recoveries", name, spec) for name, spec in document.recoveries.items() if spec is not None]
+    return found
 
 
 def _circles(scene: Scene, checks: Collection[Check]) -> Iterable[Fault]:
