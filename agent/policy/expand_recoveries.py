@@ -200,9 +200,7 @@ def _scratch_hosts(frame: _Frame, spec: RecoverySpec, hosts: tuple[str, ...], wr
     return tuple(inventory[name] for name in names)
 
 
-def _not_scratch(
-    host: Host, hosts: tuple[str, ...], saved: set[str], taken: Mapping[tuple[str, int], str]
-) -> str:
+def _not_scratch(host: Host, hosts: tuple[str, ...], saved: set[str], taken: Mapping[tuple[str, int], str]) -> str:
     if host.name in hosts:
         return "it is one of those that this recovers"
     if host.name in saved:
@@ -220,13 +218,13 @@ def _scratch(
     for host in hosts:
         known = len(wrong)
         steps = _steps(frame, spec, recovery.host, host.name, wrong)
-        checks = tuple(_check_there(frame, spec, key, host, wrong) for key in recovery.verify)
+        checks = tuple(_check_there(frame, key, host, wrong) for key in recovery.verify)
         if len(wrong) > known:
             return
         yield Scratch(host=host.name, steps=steps, verify=tuple(check for check in checks if check is not None))
 
 
-def _check_there(frame: _Frame, spec: RecoverySpec, key: str, host: Host, wrong: list[Fault]) -> Check | None:
+def _check_there(frame: _Frame, key: str, host: Host, wrong: list[Fault]) -> Check | None:
     """A check as it would be on a scratch host; one that looks at a fixed thing would prove nothing there."""
     place = frame.place / "verify"
     item = item_of(key)
@@ -255,10 +253,3 @@ def watch(recovery: Recovery) -> Check:
         paused_until_us=recovery.paused_until_us,
         paused_why=recovery.paused_why,
     )
-
-
-def patterns(spec: RecoverySpec) -> Iterator[str | None]:
-    """The host patterns that a recovery uses."""
-    yield spec.hosts
-    if spec.rehearse is not None:
-        yield spec.rehearse.on
