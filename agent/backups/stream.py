@@ -1,9 +1,11 @@
 """backup: stream — what a command writes, here or on a host over SSH, as one file; a failing command saves nothing."""
 
+import functools
 import re
-from typing import Annotated, Any, ClassVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
 from agent.backups import (
     BackupResult,
@@ -18,11 +20,13 @@ from agent.backups import (
 from agent.backups.restic import snapshots
 from agent.backups.restic.bring_back import bring_back
 from agent.backups.restic.command import Restic
-from agent.backups.restic.drill import drill
+from agent.backups.restic.drill import Probe, drill
 from agent.backups.restic.outcome import hint_for
 from agent.backups.streaming.producer import Producer
 from agent.backups.streaming.saving import save
 from agent.backups.streaming.script import is_name
+from agent.backups.streaming.verify import Kind, Verify, verify
+from agent.clock import Deadline
 from agent.closed import ClosedModel, SecretRef, Text
 from agent.errors import InputError
 from agent.model.host import Connection
@@ -77,6 +81,20 @@ class StreamOptions(ClosedModel):
         default=0.5,
         description="A dump smaller than this share of the median of the last five is suspicious: a warning, and partial",
     )
+    verify: Kind | None = Field(
+        default=None,
+        description="Each drill loads the dump into a new, throw-away server of this kind: `postgresql`, `mariadb`, `sqlite`",
+    )
+    query: Text | None = Field(
+        default=None,
+        description="One SELECT on what was loaded; its first value must be neither empty, 0 nor false. Needs `verify`",
+    )
+
+    @model_validator(mode="after")
+    def _is_askable(self) -> Self:
+        if self.query is not None and self.verify is None:
+            raise ValueError("a query needs a database: write verify: postgresql, mariadb or sqlite")
+        return self
 
 
 @engine("stream")
@@ -98,7 +116,7 @@ class Stream:
     @staticmethod
     def drill(job: Job, setting: Setting, /) -> DrillResult:
         """Restore a snapshot into a sandbox and compare the file with what the command wrote."""
-        return drill(job, setting)
+        return drill(job, setting, _probe(job))
 
     @staticmethod
     def restore(job: Job, setting: Setting, /) -> RestoreResult:
@@ -119,6 +137,19 @@ def _options(job: Job) -> StreamOptions:
         return StreamOptions.model_validate(job.options)
     except ValidationError as error:
         raise InputError(f"the options of {job.item} are wrong: {error}", hint="run: watchkeeper validate") from error
+
+
+def _probe(job: Job) -> Probe | None:
+    """What a drill does beyond comparing: the file is used for what it is for."""
+    options = _options(job)
+    if options.verify is None:
+        return None
+    wanted = Verify(kind=options.verify, filename=options.filename, query=options.query or "", name=job.exec_id)
+    return functools.partial(_verified, wanted)
+
+
+def _verified(wanted: Verify, folder: Path, deadline: Deadline) -> list[str]:
+    return verify(folder, wanted, deadline)
 
 
 def _secret(reference: SecretRef, setting: Setting) -> str:
