@@ -187,11 +187,13 @@ class Builder:
         from agent.model.host import Connection
         from agent.runtime.agent import Agent
         from agent.runtime.book import Book
+        from agent.runtime.caretaker import Caretaker
         from agent.runtime.desk import Desk
         from agent.runtime.dispatch import Dispatcher
         from agent.runtime.drift import Drift
         from agent.runtime.executor import Executor, Work
         from agent.runtime.foresight import Foresight
+        from agent.runtime.freshness import Freshness
         from agent.runtime.gates import Gatekeeper
         from agent.runtime.health import Health
         from agent.runtime.looking import Looker
@@ -206,6 +208,7 @@ class Builder:
         from agent.runtime.saves import Saves
         from agent.runtime.scheduler import Scheduler
         from agent.runtime.scripts import Scripts
+        from agent.runtime.upkeep import Upkeep
         from agent.runtime.workers import Workers
         from agent.secrets import Secrets
         from agent.sinks import SinkContext
@@ -218,12 +221,14 @@ class Builder:
         desk = Desk(store, clock, book)
         drift = Drift(clock, book, desk)
         saves = Saves(store=store, clock=clock, book=book, secrets=secrets, noticed=scheduler.now, revised=drift.follow)
+        upkeep = Upkeep(store=store, clock=clock, book=book, secrets=secrets, noticed=scheduler.now)
         plays = Plays(
             book=book, desk=desk, clock=clock, secrets=lambda given: resolve(given, secrets), noticed=scheduler.now
         )
         works: dict[ExecutionKind, Work] = {
             ExecutionKind.PLAYBOOK: plays, ExecutionKind.REMEDY: plays, ExecutionKind.BACKUP: saves,
             ExecutionKind.DRILL: saves, ExecutionKind.RESTORE: saves,
+            ExecutionKind.CHECK: upkeep, ExecutionKind.PRUNE: upkeep, ExecutionKind.COPY: upkeep,
         }  # fmt: skip
         executor = Executor(
             store=store, clock=clock, book=book, workers=workers, works=works, failpoint=self._failpoint
@@ -231,7 +236,12 @@ class Builder:
         gatekeeper = Gatekeeper(store, clock, book, safe_mode=health.safe_mode, failpoint=self._failpoint)
         remedies = Remedies(book=book, desk=desk, gatekeeper=gatekeeper, executor=executor, store=store, clock=clock)
         pool = SshPool(config.state / "known_hosts", clock)
-        inner = {"backup-freshness": saves.fresh, "quorum": Quorums(book, clock).look}
+        freshness = Freshness(store=store, clock=clock, book=book)
+        inner = {
+            "backup-freshness": freshness.fresh,
+            "repository-upkeep": upkeep.look,
+            "quorum": Quorums(book, clock).look,
+        }
         snmp, memories = Hub(), Memories(clock, kinds=kept(catalogue.probes))
         devices = device_pool(config.state / "known_hosts", clock, secrets.resolve)
         looker = Looker(
@@ -241,7 +251,8 @@ class Builder:
         recorder = Recorder(store, clock, workers, memories)
         return Agent(
             clock=clock, store=store, workers=workers, book=book, desk=desk, gatekeeper=gatekeeper, executor=executor,
-            remedies=remedies, saves=saves, recorder=recorder, looker=looker, pool=pool, devices=devices, snmp=snmp, scheduler=scheduler, health=health,
+            remedies=remedies, saves=saves, freshness=freshness, recorder=recorder, looker=looker, pool=pool, devices=devices, snmp=snmp, scheduler=scheduler, health=health,
+            upkeep=upkeep, caretaker=Caretaker(store=store, clock=clock, upkeep=upkeep, executor=executor, workers=workers),
             rounds=Rounds(store=store, clock=clock, book=book, saves=saves, executor=executor, workers=workers),
             pipeline=Pipeline(
                 book=book, looker=Foresight(looker, store, book, workers), desk=desk, recorder=recorder,

@@ -14,6 +14,11 @@ class ExecutionKind(enum.StrEnum):
     BACKUP = "backup"
     DRILL = "drill"
     RESTORE = "restore"
+    PREPARE = "prepare"  # a playbook before a backup
+    CLEANUP = "cleanup"  # a playbook after it
+    CHECK = "check"  # of a repository
+    PRUNE = "prune"
+    COPY = "copy"
 
 
 class ExecutionState(enum.StrEnum):

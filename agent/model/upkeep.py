@@ -1,6 +1,7 @@
 """The upkeep of repositories: what is kept, what is checked, and the snapshots that a listing shows."""
 
 import dataclasses
+import enum
 
 from agent.model.cadence import Cadence
 
@@ -20,6 +21,24 @@ class Keep:
     yearly: int = 0
     within_seconds: float = FLOOR_SECONDS
     zone: str = "UTC"
+
+
+class Strange(enum.StrEnum):
+    """What in a repository no work of ours explains."""
+
+    SNAPSHOT = "snapshot"  # one that nobody of ours made
+    MISSING = "missing"  # one that nobody of ours removed
+    KEY = "key"  # one that nobody of ours added
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One such thing: the id of the snapshot or key, the backup that it is about, and words for people."""
+
+    what: Strange
+    id: str
+    words: str
+    key: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +68,10 @@ class Saved:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Recorded:
-    """A snapshot as our own record knows it. One that `may_be_gone` was about to be removed when nobody looked."""
+    """A snapshot as our own record knows it; `at_us` is 0 where only its id is known still.
+
+    One that `may_be_gone` was removed elsewhere, or was about to be when nobody looked.
+    """
 
     snapshot: str
     at_us: int

@@ -16,7 +16,15 @@ from agent.model.recovery import Recovery
 from agent.model.remedy import Remedy
 from agent.model.service import Service
 from agent.model.window import Window
-from agent.policy import expand_actions, expand_backups, expand_checks, expand_recoveries, references, wording
+from agent.policy import (
+    expand_actions,
+    expand_backups,
+    expand_checks,
+    expand_copies,
+    expand_recoveries,
+    references,
+    wording,
+)
 from agent.policy.catalogue import Place
 from agent.policy.faults import Fault
 from agent.policy.reading import Document
@@ -64,6 +72,7 @@ def expand(scene: Scene, windows: Mapping[str, WindowSpec], config_file: str) ->
         for recovery in expand_recoveries.recoveries(scene, register, document, backups, wrong)
     ]
     checks += [expand_recoveries.watch(recovery) for recovery in recoveries if recovery.every]
+    checks += expand_copies.upkeep(scene, backups)
     devices = _devices(scene, checks)
     checks = [_behind_its_line(check) if check.host in devices else check for check in checks]
     touched = itertools.chain((c.host for c in checks), (r.host for r in remedies), (b.host for b in backups))

@@ -10,14 +10,14 @@ from agent.model.cadence import Every
 from agent.model.check import Check, Rules, RunFrom, Threshold, key_of
 from agent.model.device import Reaction
 from agent.model.host import Connection
-from agent.policy import when, wording
+from agent.policy import expand_copies, when, wording
 from agent.policy.catalogue import Place
 from agent.policy.expand_checks import options_for, paused_until
 from agent.policy.faults import Fault
 from agent.policy.reading import BackupEntry, Document
 from agent.policy.scene import Hosts, Scene, hosts_of
 from agent.policy.schema import BackupDefaults
-from agent.policy.schema_items import BackupSpec
+from agent.policy.schema_items import BackupSpec, DrillSpec
 
 FRESHNESS = "backup-freshness"  # the kind of the check that watches over a backup's age
 _FRESH_EVERY = Every(seconds=60.0)
@@ -59,7 +59,6 @@ def _plan(
     if repository is None or every is None:
         return None
     zone = scene.config.timezone
-    drill = spec.drill
     return Backup(
         key="",
         item="",
@@ -72,14 +71,22 @@ def _plan(
         splay_seconds=next((word.splay for word in words if word.splay is not None), 0.0),
         run_missed=next((word.missed for word in words if word.missed is not None), "run_once") == "run_once",
         rpo_seconds=next((word.rpo for word in words if word.rpo is not None), None),
-        drill=None
-        if drill is None
-        else DrillPlan(every=when.in_zone(drill.every, zone), contains=drill.contains, rto_seconds=drill.rto),
+        drill=_drill(spec.drill, zone),
         drift=Reaction(spec.drift or ""),
         timeout_seconds=next((word.timeout for word in words if word.timeout is not None), _TIMEOUT_SECONDS),
+        copies=expand_copies.copies(scene, spec, repository, place, wrong),
+        keep=expand_copies.keep(scene, spec, repository, place, wrong),
         title=spec.title,
         paused_until_us=paused_until(scene, spec, place, wrong),
         paused_why=spec.paused.why if spec.paused is not None else "",
+    )
+
+
+def _drill(spec: DrillSpec | None, zone: str) -> DrillPlan | None:
+    if spec is None:
+        return None
+    return DrillPlan(
+        every=when.in_zone(spec.every, zone), contains=spec.contains, rto_seconds=spec.rto, sample=spec.sample or 0
     )
 
 

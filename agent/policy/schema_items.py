@@ -9,7 +9,7 @@ from agent.model.check import RunFrom
 from agent.model.remedy import Mode, Risk
 from agent.model.service import Urgency
 from agent.policy import wording
-from agent.policy.schema import FailAfter, Given, Item, Span
+from agent.policy.schema import FailAfter, Given, Item, Span, WholeNumber
 from agent.policy.when import When
 from agent.units import BudgetText, Duration, Share
 
@@ -118,8 +118,21 @@ class DrillSpec(ClosedModel):
     """How a backup is proven by restoring it."""
 
     every: When
+    sample: Count | None = Field(default=None, description="so many files each time, every file in its turn; else all")
     contains: Texts = ()
     rto: Span | None = None
+
+
+class KeepSpec(ClosedModel):
+    """Which snapshots stay: so many per span of the calendar, and all that are younger than `within`."""
+
+    last: WholeNumber = 0
+    hourly: WholeNumber = 0
+    daily: WholeNumber = 0
+    weekly: WholeNumber = 0
+    monthly: WholeNumber = 0
+    yearly: WholeNumber = 0
+    within: Span | None = Field(default=None, description="a floor: nothing younger is removed; 7d unless given")
 
 
 class BackupSpec(Item):
@@ -132,4 +145,6 @@ class BackupSpec(Item):
     rpo: Span | None = None
     drill: DrillSpec | None = None
     drift: Literal["note", "incident"] | None = None
+    copies: Texts = ()
+    keep: KeepSpec | None = None
     timeout: Span | None = None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from agent.model.upkeep import Holding, Keep, Recorded, Saved
+from agent.model.upkeep import Finding, Holding, Keep, Recorded, Saved, Strange
 
 MICROSECONDS = 1_000_000
 AHEAD_SECONDS = 300.0  # how far a client's clock may be ahead of ours
@@ -22,7 +22,7 @@ class Verdict:
 
     remove: tuple[str, ...] = ()
     kept: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    findings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     foreign: int = 0  # snapshots that do not say that they are ours: left alone
 
 
@@ -40,7 +40,7 @@ def judge(
     made by an earlier installation, and is left alone. `accepted` are ids that a person has looked at.
     """
     mine: dict[tuple[str, str], list[Saved]] = {}
-    foreign, findings = 0, list[str]()
+    foreign, findings = 0, list[Finding]()
     known = {(holding.item, holding.host): holding for holding in holdings}
     for one in listed:
         if (one.item, one.host) in known and one.is_ours:
@@ -128,28 +128,28 @@ def _is_real(one: Saved, holding: Holding) -> bool:
 
 def _strangers(
     snapshots: Iterable[Saved], holding: Holding, *, now_us: int, since_us: int, accepted: Collection[str]
-) -> list[str]:
+) -> list[Finding]:
     """What claims to be ours and is not: by the record nobody made it."""
-    found = []
     recorded = {known.snapshot: known for known in holding.recorded}
-    for one in snapshots:
-        if one.id in accepted or one.original in accepted:
-            continue
-        known = recorded.get(one.original)
-        if one.at_us > now_us + int(AHEAD_SECONDS * MICROSECONDS):
-            found.append(f"snapshot {one.id[:_SHOWN]} of {holding.key} is from the future")
-        elif known is not None and abs(known.at_us - one.at_us) > MICROSECONDS:
-            found.append(f"snapshot {one.id[:_SHOWN]} of {holding.key} has another time than when it was made")
-        elif known is None and one.at_us >= since_us and one.exec_id not in holding.tries:
-            found.append(f"snapshot {one.id[:_SHOWN]} of {holding.key} was made by nobody of ours")
-    return found
+    told = {one.id: _strange(one, recorded.get(one.original), holding, now_us, since_us) for one in snapshots}
+    looked_at = {one.id for one in snapshots if {one.id, one.original} & set(accepted)}
+    return [_finding(Strange.SNAPSHOT, id_, holding, why) for id_, why in told.items() if why and id_ not in looked_at]
 
 
-def _missing(snapshots: Iterable[Saved], holding: Holding) -> list[str]:
-    there = {one.original for one in snapshots} | {one.id for one in snapshots}
-    gone = [known for known in holding.recorded if not known.may_be_gone and known.snapshot not in there]
-    return [_gone(known, holding) for known in gone]
+def _strange(one: Saved, known: Recorded | None, holding: Holding, now_us: int, since_us: int) -> str:
+    if one.at_us > now_us + int(AHEAD_SECONDS * MICROSECONDS):
+        return "is from the future"
+    if known is not None:
+        is_other = known.at_us and abs(known.at_us - one.at_us) > MICROSECONDS
+        return "has another time than when it was made" if is_other else ""
+    return "was made by nobody of ours" if one.at_us >= since_us and one.exec_id not in holding.tries else ""
 
 
-def _gone(known: Recorded, holding: Holding) -> str:
-    return f"snapshot {known.snapshot[:_SHOWN]} of {holding.key} is gone, and nobody of ours removed it"
+def _missing(snapshots: Iterable[Saved], holding: Holding) -> list[Finding]:
+    there = {one.original for one in snapshots}
+    gone = [known.snapshot for known in holding.recorded if not known.may_be_gone and known.snapshot not in there]
+    return [_finding(Strange.MISSING, id_, holding, "is gone, and nobody of ours removed it") for id_ in gone]
+
+
+def _finding(what: Strange, id_: str, holding: Holding, why: str) -> Finding:
+    return Finding(what=what, id=id_, key=holding.key, words=f"snapshot {id_[:_SHOWN]} of {holding.key} {why}")

@@ -4,9 +4,11 @@ import dataclasses
 
 from agent.clock import Clock
 from agent.runtime.book import Book
+from agent.runtime.caretaker import Caretaker
 from agent.runtime.desk import Desk
 from agent.runtime.dispatch import Dispatcher
 from agent.runtime.executor import Executor
+from agent.runtime.freshness import Freshness
 from agent.runtime.gates import Gatekeeper
 from agent.runtime.health import Health
 from agent.runtime.looking import Looker
@@ -17,6 +19,7 @@ from agent.runtime.remedies import Remedies
 from agent.runtime.rounds import Rounds
 from agent.runtime.saves import Saves
 from agent.runtime.scheduler import Scheduler
+from agent.runtime.upkeep import Upkeep
 from agent.runtime.workers import Workers
 from agent.store.engine import Store
 from agent.store.owners import Claim
@@ -37,7 +40,10 @@ class Agent:
     executor: Executor
     remedies: Remedies
     saves: Saves
+    freshness: Freshness
     rounds: Rounds
+    upkeep: Upkeep
+    caretaker: Caretaker
     recorder: Recorder
     looker: Looker
     pipeline: Pipeline

@@ -60,6 +60,7 @@ async def start(agent: Agent, rota: Rota) -> None:
     scripts = agent.reloader.scripts()
     await agent.workers.write(_note, agent, "started", "the agent was started", scripts=scripts)
     await agent.workers.write(agent.saves.watch_from_now)
+    await agent.workers.write(agent.upkeep.watch_from_now)
     await agent.workers.look(agent.saves.sweep)
     await agent.pipeline.follow_all(tuple(agent.book.states()), Gap(at_us=agent.clock.now(), from_us=0))
     await agent.executor.adopt()
@@ -134,6 +135,7 @@ class Duties:
     async def _settle(self) -> None:
         if await self._agent.executor.poll():
             self._agent.rounds.poke()
+            self._agent.caretaker.poke()
 
     def mind_the_clock(self) -> Awaitable[None] | None:
         """Take note of what others wrote, of a clock that jumped, and of time itself."""
@@ -158,12 +160,16 @@ class Duties:
     def start_due(self) -> Awaitable[None] | None:
         """Take up what others left, and start what is due."""
         is_news = self._is_news("executions")
-        return self._start_due(is_news=is_news) if is_news or self._agent.rounds.are_due() else None
+        return self._start_due(is_news=is_news) if is_news or self._are_due() else None
+
+    def _are_due(self) -> bool:
+        return self._agent.rounds.are_due() or self._agent.caretaker.are_due()
 
     async def _start_due(self, *, is_news: bool) -> None:
         if is_news:
             await self._agent.executor.adopt()
         await self._agent.rounds.start_due()
+        await self._agent.caretaker.start_due()
 
     def deliver(self) -> Awaitable[int] | None:
         """Tell the sinks what waits for them."""

@@ -19,9 +19,10 @@ async def through(agent: Agent, rota: Rota) -> None:
     await asyncio.gather(*(rota.look(host, due) for host, due in batches(checks)))
     deadline = Deadline.after(agent.clock, LONGEST_SECONDS)
     while not deadline.is_over():
-        started = await agent.rounds.start_due()
+        started = await agent.rounds.start_due() + await agent.caretaker.start_due()
         settled = await agent.executor.poll()
         if settled:
+            agent.caretaker.poke()
             agent.rounds.poke()  # a drill may be due now that there is something to restore
         await agent.pipeline.take_time(agent.clock.now())
         await _prove(agent, rota)

@@ -1,10 +1,10 @@
 """Saved points and the drills that proved them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from agent.model.backup import Cycle, Older, Point, Proof
@@ -19,11 +19,15 @@ _MEASURED = (
 # An adopted job may be collected twice; the second time changes nothing.
 _ADD_POINT = insert(points_table).on_conflict_do_nothing(index_elements=[points_table.c.exec_id])
 _ADD_PROOF = insert(proofs_table).on_conflict_do_nothing(index_elements=[proofs_table.c.exec_id])
+_FORGET_POINT = delete(points_table).where(
+    points_table.c.key == bindparam("at_key"), points_table.c.snapshot == bindparam("at_snapshot")
+)
 _POINTS = (
     select(points_table)
     .where(points_table.c.key == bindparam("at_key"))
     .order_by(points_table.c.at_us.desc(), points_table.c.seq.desc())
 )
+_FIRST = select(func.min(points_table.c.at_us)).where(points_table.c.key == bindparam("at_key"))
 _GOOD_POINTS = _POINTS.where(points_table.c.partial == 0)
 _PROOFS = (
     select(proofs_table)
@@ -37,6 +41,15 @@ def add_point(tx: Tx, point: Point) -> bool:
     """Keep a saved point; False when its execution has left one already."""
     row = {**dataclasses.asdict(point), "partial": int(point.partial)}
     return tx.connection.execute(_ADD_POINT, row).rowcount == 1
+
+
+def forget_points(tx: Tx, keys: Collection[str], snapshots: Collection[str]) -> list[Point]:
+    """Drop the points of these backups whose snapshots are gone; those that were there."""
+    gone = set(snapshots)
+    found = [point for key in keys for point in points(tx, key) if point.snapshot in gone]
+    for point in found:
+        tx.connection.execute(_FORGET_POINT, {"at_key": point.key, "at_snapshot": point.snapshot})
+    return found
 
 
 def add_proof(tx: Tx, proof: Proof) -> bool:
@@ -61,6 +74,12 @@ def points(reader: Reader, key: str, limit: int | None = None) -> list[Point]:
 def last_point(reader: Reader, key: str) -> Point | None:
     """The newest point, whole or partial."""
     return next(iter(points(reader, key, 1)), None)
+
+
+def first_at(reader: Reader, key: str) -> int | None:
+    """When the first point of a backup was made, µs UTC; None before there is one."""
+    found: int | None = reading(reader).execute(_FIRST, {"at_key": key}).scalar_one()
+    return found
 
 
 def last_good_point(reader: Reader, key: str) -> Point | None:

@@ -23,6 +23,9 @@ MAY_READ = {
     "WATCHKEEPER_SECRETS",  # where it laid the secrets that the options of a backup name
     "RESTIC_REPOSITORY_FILE",  # and the repository's url, where a login stands in it
     "AWS_SHARED_CREDENTIALS_FILE",  # and the credentials for S3
+    "RESTIC_FROM_PASSWORD_FILE",  # the same of the repository that another is a copy of
+    "RESTIC_FROM_REPOSITORY_FILE",
+    "WATCHKEEPER_FROM_SSH_KEY",
     "WATCHKEEPER_SSH_KEY",  # and the key for sftp
     "CREDENTIALS_DIRECTORY",  # where systemd laid the secrets: systemd.exec(5)
 }

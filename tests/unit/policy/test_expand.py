@@ -209,7 +209,7 @@ def test_a_backup_with_an_rpo_has_a_check_of_its_age(config: Path) -> None:
 
 def test_a_backup_without_an_rpo_is_watched_too_for_its_failures(config: Path) -> None:
     found = expanded(config, "backups: {etc: {files: {paths: [/etc]}, hosts: local, every: 6h}}\n")
-    assert list(found.checks) == ["shop/backups/etc@local"]
+    assert list(found.checks) == ["shop/backups/etc@local", "agent/repositories/main@local"]
 
 
 def test_incidents_are_filed_from_critical_unless_told_otherwise(config: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_forged_snapshot_counts_for_nothing_and_stops_all_removal(more: Saved,
         [more, *real], [holding(real, Keep(last=2), tries=("lost",))], now_us=NOW_US, since_us=NOW_US - 100 * DAY_US
     )
     assert said.remove == (() if finding else ("30", "20"))
-    assert [finding in one for one in said.findings] == ([True] if finding else [])
+    assert [finding in one.words for one in said.findings] == ([True] if finding else [])
     assert "f" not in said.kept
     if finding:
         seen = retention.judge([more, *real], [holding(real, Keep(last=2))], now_us=NOW_US, since_us=0, accepted=("f",))
@@ -101,7 +101,9 @@ def test_a_snapshot_that_somebody_removed_is_a_finding_unless_we_were_about_to()
     real = days_ago(0, 1, 20, 30)
     record = holding(real, Keep(last=2))
     said = retention.judge(real[:3], [record], now_us=NOW_US)
-    assert said.findings == (f"snapshot 30 of {ITEM}@{HOST} is gone, and nobody of ours removed it",)
+    assert [one.words for one in said.findings] == [
+        f"snapshot 30 of {ITEM}@{HOST} is gone, and nobody of ours removed it"
+    ]
     assert said.remove == ()
     begun = tuple(dataclasses.replace(one, may_be_gone=one.snapshot == "30") for one in record.recorded)
     said = retention.judge(real[:3], [dataclasses.replace(record, recorded=begun)], now_us=NOW_US)
@@ -112,7 +114,8 @@ def test_a_snapshot_whose_time_was_changed_is_a_finding() -> None:
     real = days_ago(0, 1, 20)
     forged = dataclasses.replace(real[2], at_us=real[2].at_us + 5 * DAY_US)
     said = retention.judge([*real[:2], forged], [holding(real, Keep(last=1))], now_us=NOW_US)
-    assert said.findings == (f"snapshot 20 of {ITEM}@{HOST} has another time than when it was made",)
+    words = f"snapshot 20 of {ITEM}@{HOST} has another time than when it was made"
+    assert [one.words for one in said.findings] == [words]
 
 
 COUNTS = st.integers(0, 4)

@@ -1,0 +1,125 @@
+"""The caretaker: which repositories are due for a check, a copy or a removal now, and starting it."""
+
+from collections.abc import Iterator, Mapping
+
+from agent.clock import NANOSECONDS, Clock
+from agent.model.cadence import Cadence
+from agent.model.execution import Execution, ExecutionKind
+from agent.practices import calendar, places
+from agent.practices import upkeep as practice
+from agent.practices.places import Place
+from agent.practices.upkeep import MICROSECONDS
+from agent.runtime import holdings
+from agent.runtime.desk import AGENT
+from agent.runtime.executor import Executor
+from agent.runtime.upkeep import Upkeep, ran
+from agent.runtime.workers import Workers
+from agent.store import dues, executions
+from agent.store.engine import Store
+from agent.store.tx import Reader
+
+LOOK_SECONDS = 30.0
+Due = tuple[ExecutionKind, Place, str, dict[str, object]]  # what, where, why, and with what
+
+
+class Caretaker:
+    """Starts what is due, one thing at a time per repository; nothing is removed while there is a reason to wait."""
+
+    def __init__(self, *, store: Store, clock: Clock, upkeep: Upkeep, executor: Executor, workers: Workers) -> None:
+        self._store, self._clock, self._workers = store, clock, workers
+        self._upkeep, self._executor = upkeep, executor
+        self._wake_ns = 0
+
+    def poke(self) -> None:
+        """Something ended or changed: look again at what is due."""
+        self._wake_ns = 0
+
+    def are_due(self) -> bool:
+        """Whether `start_due` has to look."""
+        return self._clock.boottime() >= self._wake_ns
+
+    async def start_due(self) -> int:
+        """Start what is due where the repository is free; how much was started."""
+        if not self.are_due():
+            return 0
+        self._wake_ns = self._clock.boottime() + int(LOOK_SECONDS * NANOSECONDS)
+        started = 0
+        for kind, place, why, args in await self._workers.look(self.due, self._clock.now()):
+            started += await self.begin(kind, place, actor=AGENT, why=why, args=args) is not None
+        return started
+
+    async def begin(
+        self, kind: ExecutionKind, place: Place, *, actor: str, why: str, args: Mapping[str, object]
+    ) -> Execution | None:
+        """File and start one; None while the repository is at work for somebody else."""
+        execution = await self._workers.write(self._upkeep.file, kind, place, actor=actor, why=why, args=args)
+        if execution is not None:
+            await self._executor.start(execution)
+        return execution
+
+    def arguments(self, kind: ExecutionKind, place: Place) -> list[dict[str, object]]:
+        """With what such a run is filed now; for a copy once per repository that is copied from."""
+        now_us = self._clock.now()
+        with self._store.read() as reader:
+            if kind is ExecutionKind.CHECK:
+                return [holdings.with_share(reader, place, now_us)]
+            if kind is ExecutionKind.COPY:
+                return [_upto(reader, place, source) for source in place.sources]
+        return [{}]
+
+    def due(self, now_us: int) -> list[Due]:
+        """What is due now, at most one thing per repository: copies first, then checks, then removals."""
+        with self._store.read() as reader:
+            last = dues.last_runs(reader)
+            busy = {one.correlation_id for one in executions.open_ones(reader)}
+            wanted = [
+                one for one in self._upkeep.places().values() if places.needs_upkeep(one) and one.cause not in busy
+            ]
+            found = [next(self._due_at(reader, place, last, now_us), None) for place in wanted]
+        return [one for one in found if one is not None]
+
+    def _due_at(self, reader: Reader, place: Place, last: Mapping[str, int], now_us: int) -> Iterator[Due]:
+        for source, backups in place.sources.items():
+            args = _upto(reader, place, source)
+            name = ran(ExecutionKind.COPY, place.cause, source)
+            pause = min(3600.0, *(calendar.shortest_seconds(one.every, now_us) for one in backups))
+            again_us = last.get(name, 0) + int(pause * MICROSECONDS)
+            if args["upto"] != holdings.copied_until(reader, place, source):
+                if now_us >= again_us or not holdings.has_failed(reader, place, ExecutionKind.COPY):
+                    yield ExecutionKind.COPY, place, "there is something new to copy", args
+                else:
+                    self._wake_at(again_us, now_us)
+        if not holdings.is_founded(reader, place):
+            return
+        check = place.repository.check
+        if check is not None and self._is_due(reader, place, ExecutionKind.CHECK, check.every, last, now_us):
+            args = holdings.with_share(reader, place, now_us)
+            yield ExecutionKind.CHECK, place, "a check of the repository is due", args
+        prune = place.repository.prune
+        is_due = bool(prune) and self._is_due(reader, place, ExecutionKind.PRUNE, prune, last, now_us)
+        if is_due and not practice.rests(holdings.facts(reader, place, now_us)):
+            yield ExecutionKind.PRUNE, place, "retention is due", {}
+
+    def _is_due(
+        self, reader: Reader, place: Place, kind: ExecutionKind, every: Cadence, last: Mapping[str, int], now_us: int
+    ) -> bool:
+        """By its cadence since it last began, sooner after a failure; a first removal waits for its time, too."""
+        last_us = last.get(ran(kind, place.cause))
+        if last_us is None:
+            last_us = last.get(f"watched:{place.cause}", now_us) if kind is ExecutionKind.PRUNE else 0
+        due_us = practice.following(every, last_us)
+        again_us = holdings.retry_at(reader, place, kind, calendar.shortest_seconds(every, now_us))
+        moments = [moment for moment in (due_us, again_us) if moment is not None]
+        if not moments:
+            return False
+        self._wake_at(min(moments), now_us)
+        return min(moments) <= now_us
+
+    def _wake_at(self, at_us: int, now_us: int) -> None:
+        if at_us > now_us:
+            self._wake_ns = min(self._wake_ns, self._clock.boottime() + (at_us - now_us) * 1_000)
+
+
+def _upto(reader: Reader, place: Place, source: str) -> dict[str, object]:
+    """What a copy is filed with: where from, and up to the time of which point."""
+    return {"source": source, "upto": max((one.at_us for one in holdings.to_copy(reader, place, source)), default=0)}

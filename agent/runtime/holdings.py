@@ -1,0 +1,248 @@
+"""What our record knows of a repository: what it should hold, what may be copied, what of its upkeep is done or late."""
+
+from collections.abc import Collection, Iterator
+
+from agent.backups import Outcome
+from agent.model.backup import Backup, Point
+from agent.model.execution import OPEN_STATES, Execution, ExecutionKind, ExecutionState
+from agent.model.upkeep import Finding, Holding, Recorded, Strange
+from agent.practices import calendar
+from agent.practices import upkeep as practice
+from agent.practices.places import Place, cause_of
+from agent.practices.upkeep import MICROSECONDS, Facts
+from agent.store import backups, dues, executions
+from agent.store.tx import Reader
+
+_JUDGED = {Outcome.OK.value, Outcome.DAMAGED.value}  # of a check: it could look
+_SAVING = (ExecutionKind.BACKUP, ExecutionKind.DRILL)
+_RECENT = 50
+
+
+def of(reader: Reader, place: Place) -> tuple[Holding, ...]:
+    """What should be in a repository, backup by backup."""
+    removed = {
+        id_
+        for cause in (place.cause, *place.sources)
+        for one in executions.listing(reader, kind=ExecutionKind.PRUNE, correlation_id=cause)
+        for id_ in (*one.detail.get("removed", ()), *one.detail.get("planned", ()))
+    }
+    absent = {id_ for one in _good_copies(reader, place) for id_ in one.detail.get("absent", ())}
+    until = {source: copied_until(reader, place, source) for source in place.sources}
+    here = [_holding(reader, backup, place, removed, None) for backup in place.saved]
+    for backup in place.copied:
+        until_us = until[cause_of(backup.repository, backup.host)]
+        here.append(_holding(reader, backup, place, removed | absent, until_us))
+    return tuple(here)
+
+
+def _holding(
+    reader: Reader, backup: Backup, place: Place, removed: Collection[str], copied_until_us: int | None
+) -> Holding:
+    """`copied_until_us` says how far it is known to have been copied there; None where it is saved itself."""
+    runs = executions.listing(reader, kind=ExecutionKind.BACKUP, correlation_id=backup.key)
+    made = {one.id: str(one.args.get("repository", "")) for one in runs}
+    points = [
+        one for one in backups.points(reader, backup.key) if made.get(one.exec_id, "") in {backup.repository.name, ""}
+    ]
+    recorded = [
+        Recorded(
+            snapshot=one.snapshot,
+            at_us=one.at_us,
+            may_be_gone=one.snapshot in removed
+            or not made.get(one.exec_id)
+            or (copied_until_us is not None and one.at_us > copied_until_us),
+        )
+        for one in points
+    ]
+    known = {one.snapshot for one in recorded}
+    if copied_until_us is not None:
+        recorded += [Recorded(snapshot=id_, at_us=0, may_be_gone=True) for id_ in sorted(removed) if id_ not in known]
+    with_points = {one.exec_id for one in points}
+    return Holding(
+        key=backup.key,
+        item=backup.item,
+        host=backup.host,
+        keep=backup.keep if place.repository.prune else None,
+        recorded=tuple(recorded),
+        protected=tuple(_protected(reader, backup)),
+        tries=tuple(id_ for id_ in made if id_ not in with_points),
+    )
+
+
+def _protected(reader: Reader, backup: Backup) -> Iterator[str]:
+    """The last good point, and the last that a drill proved."""
+    good, proven = backups.last_good_point(reader, backup.key), backups.last_passed_proof(reader, backup.key)
+    if good is not None:
+        yield good.snapshot
+    if proven is not None:
+        yield proven.snapshot
+        if proven.older is not None:
+            yield proven.older.snapshot
+
+
+def to_copy(reader: Reader, place: Place, source: str) -> list[Point]:
+    """What should be copied there from one of its sources, the oldest first."""
+    points = [one for backup in place.sources[source] for one in backups.points(reader, backup.key)]
+    return sorted(points, key=lambda one: one.at_us)
+
+
+def history(reader: Reader, place: Place, kind: ExecutionKind) -> list[Execution]:
+    """The last runs of a kind there that ended, the newest first."""
+    found = executions.listing(reader, kind=kind, correlation_id=place.cause, limit=_RECENT)
+    return [one for one in found if one.state not in OPEN_STATES and one.state is not ExecutionState.CANCELLED]
+
+
+def _good_copies(reader: Reader, place: Place) -> list[Execution]:
+    return [one for one in history(reader, place, ExecutionKind.COPY) if one.state is ExecutionState.SUCCEEDED]
+
+
+def copied_until(reader: Reader, place: Place, source: str) -> int:
+    """The time of the newest point that is known to be there (µs UTC); 0 when nothing was copied yet."""
+    return max(
+        (int(one.args["upto"]) for one in _good_copies(reader, place) if one.args.get("source") == source), default=0
+    )
+
+
+def findings(reader: Reader, place: Place) -> tuple[Finding, ...]:
+    """What the last list of its snapshots showed that no work of ours explains."""
+    seen = [*history(reader, place, ExecutionKind.CHECK), *history(reader, place, ExecutionKind.PRUNE)]
+    judged = [one for one in seen if one.detail.get("outcome") in _JUDGED]
+    newest = max(judged, key=lambda one: one.intent_at_us, default=None)
+    told = () if newest is None else newest.detail.get("findings", ())
+    known = dues.last_runs(reader)
+    return tuple(one for one in map(_finding, told) if not _is_settled(reader, one, place, known))
+
+
+def _finding(words: dict[str, str]) -> Finding:
+    return Finding(what=Strange(words["what"]), id=words["id"], words=words["words"], key=words.get("key", ""))
+
+
+def _is_settled(reader: Reader, one: Finding, place: Place, known: dict[str, int]) -> bool:
+    """Whether a person has taken it for right since."""
+    if one.what is Strange.MISSING:
+        return all(point.snapshot != one.id for point in backups.points(reader, one.key))
+    return any(f"{mark}:{place.cause}:{one.id}" in known for mark in ("accepted", "key"))
+
+
+def damage(reader: Reader, place: Place) -> Execution | None:
+    """The run that last found the repository damaged, unless a check has been good since."""
+    checks = history(reader, place, ExecutionKind.CHECK)
+    judged = next((one for one in checks if one.detail.get("outcome") in _JUDGED), None)
+    if judged is not None and judged.detail.get("outcome") == Outcome.DAMAGED:
+        return judged
+    since_us = judged.intent_at_us if judged is not None else 0
+    found = [
+        one
+        for backup in place.saved
+        for kind in _SAVING
+        for one in executions.listing(reader, kind=kind, correlation_id=backup.key, since_us=since_us, limit=_RECENT)
+    ]
+    found += [one for one in history(reader, place, ExecutionKind.COPY) if one.intent_at_us >= since_us]
+    return next((one for one in found if one.detail.get("outcome") == Outcome.DAMAGED), None)
+
+
+def facts(reader: Reader, place: Place, now_us: int) -> Facts:
+    """All that is known of it."""
+    wrong = damage(reader, place)
+    found = findings(reader, place)
+    changes = [practice.mass_change(backups.points(reader, one.key, limit=6)) for one in place.saved]
+    checked = next(
+        (one for one in history(reader, place, ExecutionKind.CHECK) if one.state is ExecutionState.SUCCEEDED), None
+    )
+    hint = "look at each; what is right: watchkeeper backup check REPOSITORY --accept" if found else ""
+    return Facts(
+        damage=f"{wrong.number}: {wrong.summary}" if wrong is not None else "",
+        findings=tuple(one.words for one in found),
+        changes=tuple(why for why in changes if why),
+        late=tuple(_late(reader, place, now_us)),
+        failed=tuple(_failed(reader, place)),
+        hint=hint,
+        checked_at_us=checked.ended_at_us if checked else None,
+    )
+
+
+def _failed(reader: Reader, place: Place) -> Iterator[str]:
+    for kind in (ExecutionKind.CHECK, ExecutionKind.PRUNE, ExecutionKind.COPY):
+        last = next(iter(history(reader, place, kind)), None)
+        if last is not None and last.state is ExecutionState.FAILED:
+            yield f"the last {kind} failed: {last.summary}"
+
+
+def is_founded(reader: Reader, place: Place) -> bool:
+    """Whether there is anything in it."""
+    return bool(_good_copies(reader, place)) or any(backups.last_point(reader, one.key) for one in place.saved)
+
+
+def done_at(reader: Reader, place: Place, kind: ExecutionKind) -> int | None:
+    """When a kind of upkeep was last done: it came to an end that says something (µs UTC)."""
+    done = [
+        one
+        for one in history(reader, place, kind)
+        if one.state is ExecutionState.SUCCEEDED or one.detail.get("outcome") == Outcome.DAMAGED
+    ]
+    return done[0].intent_at_us if done else None
+
+
+def _late(reader: Reader, place: Place, now_us: int) -> Iterator[str]:
+    """What should have been done, and does not run now."""
+    running = {one.kind for one in executions.open_ones(reader) if one.correlation_id == place.cause}
+    since_us = dues.last_runs(reader).get(f"watched:{place.cause}", now_us)
+    plans = {ExecutionKind.PRUNE: place.repository.prune}
+    if place.repository.check is not None:
+        plans[ExecutionKind.CHECK] = place.repository.check.every
+    for kind, every in plans.items():
+        if not every or kind in running or not is_founded(reader, place):
+            continue
+        done_us = done_at(reader, place, kind)
+        if practice.is_overdue(every, max(done_us or 0, since_us), now_us):
+            yield f"its {kind} is overdue" + ("" if done_us else ", it was never done")
+    if ExecutionKind.COPY not in running:
+        yield from _late_copies(reader, place, now_us)
+
+
+def _late_copies(reader: Reader, place: Place, now_us: int) -> Iterator[str]:
+    for source, backups_there in place.sources.items():
+        until_us = copied_until(reader, place, source)
+        waiting = [one for one in to_copy(reader, place, source) if one.at_us > until_us]
+        patience = max(
+            min(practice.GRACE_SECONDS, calendar.shortest_seconds(one.every, now_us)) for one in backups_there
+        )
+        if waiting and now_us > waiting[0].at_us + int(patience * MICROSECONDS):
+            yield f"{len(waiting)} snapshots of {backups_there[0].repository.name} wait to be copied there"
+
+
+def with_share(reader: Reader, place: Place, now_us: int) -> dict[str, object]:
+    """Which shares of its data are read by a check now; all of it where something else than a check found damage."""
+    plan = place.repository.check
+    if plan is None:
+        return {"shares": [], "of": 1}
+    of_ = practice.parts(plan, now_us)
+    wrong = damage(reader, place)
+    if wrong is not None and wrong.kind is not ExecutionKind.CHECK:
+        return {"shares": [1], "of": 1, "parts": of_}
+    known = dues.last_runs(reader)
+    read_at = {
+        share: known[name] for share in range(1, of_ + 1) if (name := f"read:{place.cause}:{share}/{of_}") in known
+    }
+    due = practice.shares(
+        read_at,
+        of_,
+        since_us=known.get(f"watched:{place.cause}", now_us),
+        next_us=practice.following(plan.every, now_us),
+        cover_seconds=plan.cover_seconds,
+    )
+    return {"shares": list(due), "of": of_}
+
+
+def has_failed(reader: Reader, place: Place, kind: ExecutionKind) -> bool:
+    """Whether its last run failed."""
+    last = next(iter(history(reader, place, kind)), None)
+    return last is not None and last.state is ExecutionState.FAILED
+
+
+def retry_at(reader: Reader, place: Place, kind: ExecutionKind, interval: float) -> int | None:
+    """When a run that failed, without finding anything, is tried again; None when the last one went well."""
+    last = next(iter(history(reader, place, kind)), None)
+    if last is None or last.state is not ExecutionState.FAILED or last.detail.get("outcome") in _JUDGED:
+        return None
+    return last.intent_at_us + int(min(3600.0, interval) * MICROSECONDS)

@@ -1,0 +1,279 @@
+"""The upkeep of repositories as work: checks, removals and copies, filed as executions and run in a shim."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from agent.backups import AWS_FILE, Job, Kind, Outcome
+from agent.backups.restic import manifest, upkeep
+from agent.backups.restic.copying import FROM
+from agent.backups.restic.upkeep import ERRAND, PLAN, RESULT, Errand, Task
+from agent.clock import NANOSECONDS, Clock
+from agent.errors import AgentError, InputError
+from agent.model.backup import Backup, Point, Repository
+from agent.model.check import Check, item_of
+from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.model.journal import Entry
+from agent.model.look import Look
+from agent.model.upkeep import Finding, Strange
+from agent.practices import places
+from agent.practices import upkeep as practice
+from agent.practices.berths import REPOSITORY
+from agent.practices.places import Place
+from agent.runtime import holdings, repositories
+from agent.runtime.book import Book
+from agent.runtime.executor import Finish, this_process
+from agent.secrets import Secrets
+from agent.store import backups, counters, dues, executions, ids, journal, leases
+from agent.store.engine import Store
+from agent.store.tx import Tx
+from agent.transports.child import Ended, Packet
+
+TASKS = {ExecutionKind.CHECK: Task.CHECK, ExecutionKind.PRUNE: Task.PRUNE, ExecutionKind.COPY: Task.COPY}
+TIMEOUT_SECONDS = 12 * 3600.0  # a whole night and half a day; what takes longer is done in shares
+ENDING_SECONDS = 30.0  # for the job to notice that its time is up
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Upkeep:
+    """The work; `noticed` is called with the cause of a repository about which something new is known."""
+
+    store: Store
+    clock: Clock
+    book: Book
+    secrets: Secrets
+    noticed: Callable[[str], None]
+
+    def places(self) -> dict[str, Place]:
+        """Every repository in use, by its cause."""
+        return places.places(self.book.policies.backups.values())
+
+    def place(self, cause: str) -> Place:
+        """One of them; AgentError when no policy in force uses it any more."""
+        found = self.places().get(cause)
+        if found is None:
+            raise AgentError(f"no backup of the policies in force is in {item_of(cause)}")
+        return found
+
+    def watch_from_now(self) -> None:
+        """Note since when each repository is watched: what claims to be ours and is younger must be in our record."""
+        with self.store.write() as tx:
+            known = dues.last_runs(tx)
+            for cause in self.places():
+                if f"watched:{cause}" not in known:
+                    dues.mark(tx, f"watched:{cause}", self.clock.now())
+
+    def file(
+        self, kind: ExecutionKind, place: Place, *, actor: str, why: str, args: Mapping[str, Any]
+    ) -> Execution | None:
+        """File the intent; None while anybody works on that repository. Runs in the writing thread."""
+        with self.store.write() as tx:
+            deadline_ns = self.clock.boottime() + int(TIMEOUT_SECONDS * NANOSECONDS)
+            identity = ids.ulid(self.clock)
+            names = _claims(kind, place, args, {lease.name for lease in leases.held(tx)})
+            if names is None:
+                return None
+            for name in names:
+                leases.acquire(tx, name=name, owner=identity, pid=0, started=0, deadline_ns=deadline_ns)
+            execution = Execution(
+                id=identity, number=counters.next_number(tx, "RUN"), kind=kind, item=item_of(place.cause), service="agent",
+                host=place.host, state=ExecutionState.INTENT, actor=actor, why=why, correlation_id=place.cause, episode=1,
+                attempt=1, boot_id=self.clock.boot_id, deadline_ns=deadline_ns, intent_at_us=self.clock.now(), risk=0,
+                run_dir=f"runs/{identity}", args={**args, "filed_by": this_process(self.clock)}, policy_generation=self.book.generation,
+            )  # fmt: skip
+            executions.insert(tx, execution)
+            dues.mark(tx, ran(kind, place.cause, str(args.get("source", ""))), self.clock.now())
+            journal.append(
+                tx,
+                Entry(actor=actor, kind=f"{kind}-intent", object_type="execution", object_id=execution.number, why=why,
+                      body={"repository": place.cause, **args}, exec_id=identity, policy_generation=self.book.generation),
+            )  # fmt: skip
+        return execution
+
+    # what the executor asks
+
+    def packet(self, execution: Execution, run_dir: Path) -> Packet:
+        """The errand as the shim runs it."""
+        place = self.place(execution.correlation_id)
+        errand = self.errand(execution, place)
+        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (run_dir / ERRAND).write_text(upkeep.dump(errand), encoding="utf-8")
+        files = dict(repositories.access(place.repository, place.host or "", self.secrets).secret_files)
+        if errand.source is not None:
+            source = _source(place, str(execution.args["source"]))
+            first = repositories.access(source.repository, source.host, self.secrets)
+            if AWS_FILE in first.secret_files:
+                files.setdefault(AWS_FILE, first.secret_files[AWS_FILE])
+            files |= {FROM[name]: content for name, content in first.secret_files.items() if name in FROM}
+        return Packet(
+            argv=(sys.executable, "-I", "-m", "agent.runtime.upkeep_job", str(run_dir)),
+            cwd="/",
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"},
+            timeout_seconds=TIMEOUT_SECONDS + ENDING_SECONDS,
+            secret_files=files,
+        )
+
+    def errand(self, execution: Execution, place: Place) -> Errand:
+        """The order of an execution."""
+        args = execution.args
+        errand = Errand(
+            task=TASKS[execution.kind],
+            job=self._job(execution, place.repository, place.host or ""),
+            name=place.repository.name,
+            shares=tuple(args.get("shares", ())),
+            of=int(args.get("of", 1)),
+        )
+        with self.store.read() as reader:
+            if execution.kind is ExecutionKind.COPY:
+                source = _source(place, str(args["source"]))
+                first = self._job(execution, source.repository, source.host)
+                wanted = holdings.to_copy(reader, place, str(args["source"]))
+                return dataclasses.replace(errand, source=first, snapshots=tuple(one.snapshot for one in wanted))
+            known = dues.last_runs(reader)
+            return dataclasses.replace(
+                errand,
+                holdings=holdings.of(reader, place),
+                since_us=known.get(f"watched:{place.cause}", 0),
+                accepted=tuple(marked(known, "accepted", place.cause)),
+                keys=tuple(marked(known, "key", place.cause)),
+            )
+
+    def _job(self, execution: Execution, repository: Repository, host: str) -> Job:
+        config = self.book.policies.config
+        return Job(
+            kind=Kind.SNAPSHOTS, engine="", key=execution.correlation_id, item=execution.item, host=host,
+            exec_id=execution.id, options={}, state=str(config.state), timeout_seconds=TIMEOUT_SECONDS,
+            **repositories.words(repository, host, config),
+        )  # fmt: skip
+
+    def finish(self, _: Execution, run_dir: Path, ended: Ended, /) -> Finish:
+        """What the errand left behind."""
+        path = run_dir / RESULT
+        if not path.exists():
+            how = "its time was up" if ended.how == "deadline" else f"it left no result (exit code {ended.exit_code})"
+            return Finish(state=ExecutionState.FAILED, summary=how, exit_code=ended.exit_code, detail=_planned(run_dir))
+        result = upkeep.load_result(path.read_text(encoding="utf-8"))
+        good = result.outcome is Outcome.OK and not result.findings
+        summary = f"{result.summary}; {result.hint}" if result.hint else result.summary
+        return Finish(
+            state=ExecutionState.SUCCEEDED if good else ExecutionState.FAILED, summary=summary,
+            exit_code=ended.exit_code, detail={**dataclasses.asdict(result), **({} if good else _planned(run_dir))},
+        )  # fmt: skip
+
+    def lost(self, execution: Execution, /) -> Finish:
+        """What was planned may be done in part; the next run finds out, and goes on."""
+        return Finish(
+            state=ExecutionState.FAILED,
+            summary="its shim is gone and left no result; it will be repeated",
+            detail=_planned(self.book.policies.config.state / execution.run_dir),
+        )
+
+    def record(self, tx: Tx, execution: Execution, finish: Finish) -> Callable[[], None]:
+        """Keep what was read, seen and removed, with the end of the execution."""
+        cause, now_us = execution.correlation_id, self.clock.now()
+        gone: list[Point] = []
+        if execution.kind is ExecutionKind.CHECK:
+            for share in finish.detail.get("read", ()):
+                for part in _parts(execution, int(share)):
+                    dues.mark(tx, f"read:{cause}:{part}", now_us)
+            if not marked(dues.last_runs(tx), "key", cause):
+                for key in finish.detail.get("keys", ()):
+                    dues.mark(tx, f"key:{cause}:{key}", now_us)
+        if execution.kind is ExecutionKind.PRUNE:
+            place = self.places().get(cause)
+            keys = [one.key for one in place.saved] if place else []
+            gone = backups.forget_points(tx, keys, finish.detail.get("removed", ()))
+        if finish.detail.get("findings") or finish.detail.get("damage"):
+            journal.append(
+                tx,
+                Entry(actor="agent", kind="retention-rests", object_type="repository", object_id=cause, why=finish.summary,
+                      exec_id=execution.id, policy_generation=self.book.generation),
+            )  # fmt: skip
+        return lambda: self._after(cause, gone)
+
+    def _after(self, cause: str, gone: list[Point]) -> None:
+        """Once it is durable: manifests of what is gone for good are gone, too."""
+        for point in gone:
+            if point.manifest:
+                (self.book.policies.config.state / manifest.FOLDER / point.manifest).unlink(missing_ok=True)
+        self.noticed(cause)
+
+    # what the pipeline and people ask
+
+    def look(self, check: Check) -> Look:
+        """A repository's upkeep as a look."""
+        place = self.place(check.key)
+        with self.store.read() as reader:
+            return practice.look(holdings.facts(reader, place, self.clock.now()))
+
+    def rests(self, place: Place) -> str:
+        """Why nothing may be removed there now; "" when it may."""
+        with self.store.read() as reader:
+            return practice.rests(holdings.facts(reader, place, self.clock.now()))
+
+    def accept(self, place: Place, *, actor: str, why: str) -> tuple[Finding, ...]:
+        """Take the findings of the last look at a repository for right: a person has looked at each."""
+        with self.store.write() as tx:
+            found = holdings.findings(tx, place)
+            for one in found:
+                if one.what is Strange.MISSING:
+                    backups.forget_points(tx, [one.key], [one.id])
+                else:
+                    mark = "key" if one.what is Strange.KEY else "accepted"
+                    dues.mark(tx, f"{mark}:{place.cause}:{one.id}", self.clock.now())
+            journal.append(
+                tx,
+                Entry(actor=actor, kind="findings-accepted", object_type="repository", object_id=place.cause, why=why,
+                      body={"findings": [one.words for one in found]}, policy_generation=self.book.generation),
+            )  # fmt: skip
+        return found
+
+
+def ran(kind: ExecutionKind, cause: str, source: str = "") -> str:
+    """The name under which it is kept when it last began."""
+    return f"{kind}:{cause}:{source}" if source else f"{kind}:{cause}"
+
+
+def marked(known: Mapping[str, int], mark: str, cause: str) -> list[str]:
+    """What is kept of a repository under such a mark."""
+    beginning = f"{mark}:{cause}:"
+    return sorted(name.removeprefix(beginning) for name in known if name.startswith(beginning))
+
+
+def _claims(kind: ExecutionKind, place: Place, args: Mapping[str, Any], held: Collection[str]) -> list[str] | None:
+    """The names to hold: the repository for oneself alone, one that is copied from beside others; None while it is taken.
+
+    Backups hold a numbered place below those names (practices/berths), and none while the name itself is held.
+    """
+    whole = REPOSITORY + place.repository.name
+    lock = whole if place.host is None else f"{whole}@{place.host}"
+    below = (f"{lock}#", f"{lock}@")
+    if {lock, whole} & set(held) or any(name.startswith(below) for name in held):
+        return None
+    if kind is not ExecutionKind.COPY:
+        return [lock]
+    first = _source(place, str(args["source"]))
+    source = REPOSITORY + first.repository.name
+    own = f"{source}@{first.host}" if first.repository.per_host else source
+    return None if {own, source} & set(held) else [lock, f"{own}#to-{place.repository.name}"]
+
+
+def _parts(execution: Execution, share: int) -> list[str]:
+    """What a share stands for: itself, or for all of them when the whole was read."""
+    of, whole = int(execution.args.get("of", 1)), int(execution.args.get("parts", 0))
+    return [f"{share}/{of}"] if of > 1 or not whole else [f"{one}/{whole}" for one in range(1, whole + 1)]
+
+
+def _planned(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / PLAN
+    return {"planned": list(upkeep.load_plan(path.read_text(encoding="utf-8")).removed)} if path.exists() else {}
+
+
+def _source(place: Place, cause: str) -> Backup:
+    """A backup that comes from there: its repository and host say where it is."""
+    found = place.sources.get(cause)
+    if not found:
+        raise InputError(f"{item_of(cause)} is no longer copied to {place.repository.name}")
+    return found[0]
