@@ -10,14 +10,13 @@ from pathlib import Path
 
 from agent.backups.mirror import listing
 from agent.backups.mirror.listing import Item
+from agent.backups.restic.paths import MIRRORS
 from agent.errors import AgentError, ToolError
-
-FOLDER = "mirrors"
 
 
 def folder_of(state: Path, key: str) -> Path:
     """Where the mirror of one backup on one host is."""
-    return state / FOLDER / hashlib.sha256(key.encode()).hexdigest()[:16]
+    return state / MIRRORS / hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def tree_of(state: Path, key: str) -> Path:

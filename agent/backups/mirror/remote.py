@@ -2,7 +2,8 @@
 
 from agent.backups import BackupResult, Job, Setting
 from agent.backups.mirror.pull import Refused, pull
-from agent.backups.restic.save import Scene, save_scene
+from agent.backups.restic.record import Scene
+from agent.backups.restic.save import save_scene
 from agent.backups.restic.wanted import Wanted
 
 

@@ -94,8 +94,8 @@ class Draft:
         for left in folder.glob(".*.draft"):  # of a backup that was killed: there is only one at a time
             left.unlink(missing_ok=True)
         self._raw = os.fdopen(os.open(self._path, _DRAFT_FLAGS, 0o600), "w+b")
-        self._packed = self._packer()
-        self._is_packed = False
+        self._body: gzip.GzipFile | None = None
+        self._is_taken_over = False
 
     def _packer(self) -> gzip.GzipFile:
         return gzip.GzipFile(fileobj=self._raw, mode="wb", filename="", mtime=0, compresslevel=_EFFORT)
@@ -109,27 +109,30 @@ class Draft:
 
     def begin(self, header: Header) -> None:
         """Say what it is about; once, and first. What follows is packed by itself: it may be the same next time."""
-        self._packed.write(json.dumps({"format": FORMAT, **dataclasses.asdict(header)}).encode("ascii") + b"\n")
-        self._packed.close()
-        self._packed = self._packer()
+        with self._packer() as packed:
+            packed.write(json.dumps({"format": FORMAT, **dataclasses.asdict(header)}).encode("ascii") + b"\n")
 
     def add(self, entry: Entry) -> None:
         """Add one entry."""
-        self._packed.write(line_of(entry))
+        self.add_lines([line_of(entry)])
 
     def add_lines(self, lines: Iterable[bytes]) -> None:
         """Add entries that are lines already."""
-        self._packed.write(b"".join(lines))
+        if self._body is None:
+            self._body = self._packer()  # it begins to write at once
+        self._body.write(b"".join(lines))
 
     def take_over(self, body: bytes) -> None:
         """Take all entries, packed, from another manifest; nothing was or will be added."""
         self._raw.write(body)
-        self._is_packed = True
+        self._is_taken_over = True
 
     def keep(self) -> Path:
         """Finish it, durably."""
-        if not self._is_packed:
-            self._packed.close()
+        if not self._is_taken_over:
+            self.add_lines([])
+        if self._body is not None:
+            self._body.close()
         self._raw.flush()
         os.fsync(self._raw.fileno())
         self._raw.seek(0)

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable
 
+MIRRORS = "mirrors"  # the folder of the state in which remote hosts are mirrored
 _PATTERN = re.compile(r"([\\*?\[\]])")
 
 

@@ -1,34 +1,28 @@
-"""Saves folders: restic's backup, then the manifest of what it saved. Two calls of restic, and none more."""
+"""Saves folders by one call of restic, described meanwhile; a second call lists the snapshot when there is any doubt."""
 
 import contextlib
 import dataclasses
 import errno
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.backups import BackupResult, Job, Outcome, Progress, Setting
-from agent.backups.restic import manifest, paths, repository, sandbox, snapshots
+from agent.backups.restic import paths, record, repository, sandbox, snapshots
+from agent.backups.restic.census import Census
 from agent.backups.restic.command import Ended, Restic, cache_folder
 from agent.backups.restic.compare import FAULTS_KEPT, printable
-from agent.backups.restic.manifest import Draft
-from agent.backups.restic.outcome import Message, hint_for, read_message
-from agent.backups.restic.survey import Survey
+from agent.backups.restic.outcome import hint_for, read_message
+from agent.backups.restic.paths import MIRRORS
+from agent.backups.restic.record import Made, Record, Scene
 from agent.backups.restic.wanted import Wanted
+from agent.clock import NANOSECONDS
+
+__all__ = ["Scene", "save", "save_scene"]
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Scene:
-    """What restic is to save: `sources` below `root`, which is empty for this machine; known `holes`, `torn` entries."""
-
-    sources: tuple[str, ...]
-    exclude: tuple[str, ...] = ()
-    one_file_system: bool = False
-    root: str = ""
-    holes: tuple[str, ...] = ()
-    torn: Collection[str] = ()
 
 
 def save(job: Job, setting: Setting, wanted: Wanted) -> BackupResult:
@@ -47,57 +41,73 @@ def save(job: Job, setting: Setting, wanted: Wanted) -> BackupResult:
 
 def save_scene(job: Job, setting: Setting, scene: Scene) -> BackupResult:
     """Save what is told. Paths below a root are saved from there by relative names: in the snapshot they begin at `/`."""
-    restic = Restic(job, setting)
-    arguments = ["--json", f"--host={job.host}", *(f"--tag={tag}" for tag in snapshots.tags(job))]
+    restic = Restic(job, dataclasses.replace(setting, environment={**setting.environment, "TZ": "UTC"}))
+    started_ns = setting.deadline.clock.now() * 1000
+    with _counting(record.census(job, setting, scene)) as taken:
+        saved = _saved(job, setting, scene, restic, started_ns)
+        summary = saved.of_type("summary") or {}
+        if saved.outcome not in {Outcome.OK, Outcome.PARTIAL}:
+            return _failed(saved.outcome, saved.why())
+        if not summary.get("snapshot_id"):
+            return _failed(Outcome.FAILED, "restic ended well and named no snapshot")
+        setting.report(Progress(phase="describing", total_files=int(summary.get("total_files_processed", 0))))
+        result = BackupResult(
+            outcome=Outcome.OK,
+            summary="",
+            snapshot=str(summary["snapshot_id"]),
+            at_us=started_ns // 1000,
+            added_bytes=int(summary.get("data_added", 0)),
+        )
+        try:
+            told = record.write(job, setting, restic, Made(scene=scene, saved=saved, started_ns=started_ns), taken)
+        except TimeoutError:
+            return _unproven(result, Outcome.TIMEOUT, "saved, but there was no time left to write its manifest")
+        except OSError as error:
+            outcome = Outcome.NO_SPACE if error.errno in _NO_ROOM else Outcome.FAILED
+            return _unproven(result, outcome, f"saved, but its manifest cannot be written: {error.strerror}")
+    if isinstance(told, Ended):
+        return _unproven(result, told.outcome, f"saved, but it cannot be listed: {told.why()}")
+    return _judged(
+        _with(result, told), saved, [*scene.holes, *(f"not in the snapshot: {path}" for path in told.missing)]
+    )
+
+
+@contextlib.contextmanager
+def _counting(census: Census | None) -> Iterator[Callable[[], Census | None]]:
+    """Let the census be taken meanwhile; gives what waits for it: None when it came to nothing."""
+    if census is None:
+        yield lambda: None
+        return
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        taking = pool.submit(census.take)
+        try:
+            yield lambda: census if taking.result() else None
+        finally:
+            census.stop()
+
+
+def _saved(job: Job, setting: Setting, scene: Scene, restic: Restic, started_ns: int) -> Ended:
+    at = f"{datetime.fromtimestamp(started_ns // NANOSECONDS, UTC):%Y-%m-%d %H:%M:%S}.{started_ns % NANOSECONDS:09d}"
+    arguments = ["--json", f"--host={job.host}", f"--time={at}", *(f"--tag={tag}" for tag in snapshots.tags(job))]
     arguments += [f"--exclude={pattern}" for pattern in scene.exclude]
     arguments += ["--one-file-system"] if scene.one_file_system else []
     named = [path[1:] or "." for path in scene.sources] if scene.root else scene.sources
     with contextlib.chdir(scene.root or "/"):
-        saved = repository.call_or_found(restic, job, "backup", *arguments, "--", *named, hear=_progress(setting))
-    summary = saved.of_type("summary") or {}
-    if saved.outcome not in {Outcome.OK, Outcome.PARTIAL}:
-        return _failed(saved.outcome, saved.why())
-    if not summary.get("snapshot_id"):
-        return _failed(Outcome.FAILED, "restic ended well and named no snapshot")
-    return _described(job, setting, restic, (saved, summary, scene))
+        return repository.call_or_found(restic, job, "backup", *arguments, "--", *named, hear=_progress(setting))
 
 
-def _described(job: Job, setting: Setting, restic: Restic, done: tuple[Ended, Message, Scene]) -> BackupResult:
-    """The result of a saved snapshot, with its manifest."""
-    saved, summary, scene = done
-    result = BackupResult(
-        outcome=Outcome.OK,
-        summary="",
-        snapshot=str(summary["snapshot_id"]),
-        added_bytes=int(summary.get("data_added", 0)),
-    )
-    setting.report(Progress(phase="describing", total_files=int(summary.get("total_files_processed", 0))))
-    folder = manifest.folder_of(Path(job.state), job.key)
-    try:
-        with Draft(folder, job.exec_id) as draft:
-            previous = manifest.newest(Path(job.state), job.key)
-            survey = Survey(draft, scene.sources, previous, setting.deadline, root=scene.root, torn=scene.torn)
-            listed = restic.call("ls", "--json", "--no-lock", result.snapshot, hear=survey.hear)
-            if listed.outcome is not Outcome.OK or survey.header is None:
-                return _unproven(result, listed.outcome, f"saved, but it cannot be listed: {listed.why()}")
-            kept = draft.keep()
-    except TimeoutError:
-        return _unproven(result, Outcome.TIMEOUT, "saved, but there was no time left to write its manifest")
-    except OSError as error:
-        outcome = Outcome.NO_SPACE if error.errno in _NO_ROOM else Outcome.FAILED
-        return _unproven(result, outcome, f"saved, but its manifest cannot be written: {error.strerror}")
-    result = dataclasses.replace(
+def _with(result: BackupResult, told: Record) -> BackupResult:
+    """The result with what its manifest tells."""
+    return dataclasses.replace(
         result,
-        snapshot=survey.header.snapshot,
-        at_us=survey.header.at_us,
-        files=survey.files,
-        size_bytes=survey.size_bytes,
-        hashed=survey.hashed,
-        torn=survey.torn,
-        manifest=manifest.name_of(kept),
+        snapshot=told.snapshot,
+        at_us=told.at_us,
+        files=told.files,
+        size_bytes=told.size_bytes,
+        hashed=told.hashed,
+        torn=told.torn,
+        manifest=told.manifest,
     )
-    unlisted = [f"not in the snapshot: {path}" for path in survey.unlisted if os.path.lexists(scene.root + path)]
-    return _judged(result, saved, [*scene.holes, *unlisted])
 
 
 def _judged(result: BackupResult, saved: Ended, holes: list[str]) -> BackupResult:
@@ -132,7 +142,11 @@ def _holes(sources: Sequence[str]) -> list[str]:
 
 def _our_own(job: Job, sources: Sequence[str]) -> list[str]:
     """The repository must not save itself, nor a drill in progress."""
-    ours = (job.repository, str(cache_folder(job)), str(Path(job.state) / sandbox.FOLDER))
+    ours = (
+        job.repository,
+        str(cache_folder(job)),
+        *(str(Path(job.state) / folder) for folder in (sandbox.FOLDER, MIRRORS)),
+    )
     real = [os.path.realpath(path) for path in ours]
     return [paths.literally(path) for path in real if any(paths.is_below(path, source) for source in sources)]
 
