@@ -78,13 +78,13 @@ class DeviceConfig:
             last="",
             is_watched=bool(job.device and job.device.is_watched),
         )
-        wanted = dataclasses.replace(wanted, last=wanted.shown(kept.text) if kept is not None else "")
+        wanted = dataclasses.replace(wanted, last=wanted.shown_of_kept(kept.text) if kept is not None else "")
         with asking.session(job, setting) as line:
             found = reading.read(line, wanted)
         if isinstance(found, str):
             return _refused(job, found, is_kept=kept is not None)
         return keeping.keep(job, setting, history, keeping.Read(
-            found=found, at_us=at_us, is_hidden=options.hide_secrets, redact=wanted.shown,
+            found=found, at_us=at_us, is_hidden=options.hide_secrets, redact=wanted.shown_of_kept,
         ))  # fmt: skip
 
     @staticmethod

@@ -3,10 +3,10 @@
 A read that fails here replaces nothing. Pure: text in, a reason out; "" means that nothing speaks against it.
 """
 
+import collections
 import dataclasses
 import unicodedata
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 
 from agent.backups.configs import patterns
 from agent.backups.configs.platforms import ERRORS, PAGERS, Ending, Platform
@@ -14,6 +14,7 @@ from agent.backups.configs.platforms import ERRORS, PAGERS, Ending, Platform
 BAND = 0.30  # a configuration without an end marker may lose so much of its size without a person looking at it
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 _QUOTED = 80
+_TAIL = 3  # lines
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,18 +42,17 @@ def tidied(text: str, expected: Expected) -> str:
     return f"{kept}\n" if kept else ""
 
 
-def fault(text: str, expected: Expected) -> str:
-    """Why one read, tidied, is not a whole configuration."""
-    lines = text.split("\n")
+def fault(text: str, shown: str, expected: Expected) -> str:
+    """Why one read, tidied, is not a whole configuration; `shown` is the same without secrets, for the reason to quote."""
+    lines, quotable = text.split("\n"), shown.split("\n")
     if not text:
         return "it printed nothing"
     if odd := next((one for one in text if unicodedata.category(one) == "Cc" and one not in "\n\t"), ""):
         return f"there is a control character in what it printed (0x{ord(odd):02x}): its pager or its colours are on"
-    if line := patterns.first_match(patterns.all_of(PAGERS), lines):
-        return f"its pager is on: {quoted(line)}"
-    if line := patterns.first_match(patterns.all_of(ERRORS), lines):
-        return f"it complains: {quoted(line)}"
-    return _wrong_name(lines, expected) or _no_end(text, expected.rules)
+    for what, signs in (("its pager is on", patterns.all_of(PAGERS)), ("it complains", patterns.all_of(ERRORS))):
+        if patterns.first_match(signs, lines):
+            return f"{what}: {quoted(patterns.first_match(signs, quotable))}"
+    return _wrong_name(lines, expected) or _no_end(text, shown, expected.rules)
 
 
 def _wrong_name(lines: Sequence[str], expected: Expected) -> str:
@@ -68,10 +68,10 @@ def _wrong_name(lines: Sequence[str], expected: Expected) -> str:
     return f"it is the configuration of {quoted(found[0])}, not of {wanted}"
 
 
-def _no_end(text: str, rules: Platform) -> str:
-    last = text.rstrip("\n").rpartition("\n")[2]
+def _no_end(text: str, shown: str, rules: Platform) -> str:
+    last, quotable = (one.rstrip("\n").rpartition("\n")[2] for one in (text, shown))
     if rules.ending is Ending.MARKER and not patterns.compiled(rules.marker).search(last):
-        return f"its end is missing: the last line is {quoted(last)}"
+        return f"its end is missing: the last line is {quoted(quotable)}"
     if rules.ending is Ending.BRACES and (depth := _depth_of_braces(text)):
         return f"its end is missing: {depth} braces are not closed" if depth > 0 else "its beginning is missing"
     if rules.ending is Ending.BLOCKS and (depth := _depth_of_blocks(text)):
@@ -125,18 +125,17 @@ def shrunk(last: str, text: str, rules: Platform) -> str:
         return ""
     if len(text) < len(last) * (1 - BAND):
         return f"it has {len(text)} bytes, the last good one {len(last)}, and no mark at its end"
-    before, now = last.rstrip("\n").split("\n"), text.rstrip("\n").split("\n")
-    if _lost_its_end(before, now):
-        return f"the last line of the last good one is missing ({quoted(before[-1])}), and nothing stands in its place"
+    tail = _tail(last.rstrip("\n").split("\n"))
+    if text.rstrip("\n").split("\n")[-len(tail) :] != tail:
+        return f"it has no mark at its end, and its last {len(tail)} lines are others than in the last good one"
     return ""
 
 
-def _lost_its_end(before: Sequence[str], now: Sequence[str]) -> bool:
-    if before[-1] == now[-1]:
-        return False
-    verb, _, _, begin, end = SequenceMatcher(None, before, now, autojunk=False).get_opcodes()[-1]
-    is_cut_within = end - begin == 1 and any(one.startswith(now[-1]) for one in before)
-    return verb == "delete" or (verb == "replace" and is_cut_within)
+def _tail(lines: Sequence[str]) -> list[str]:
+    """The last lines, so many that one of them stands nowhere else: where they are, the end is."""
+    counted = collections.Counter(lines)
+    last = max((number for number, line in enumerate(lines) if counted[line] == 1), default=0)
+    return list(lines[min(last, max(0, len(lines) - _TAIL)) :])
 
 
 def foreign_lines(text: str) -> int:

@@ -35,7 +35,7 @@ class Platform:
     salted: bool = False
 
 
-_VALUE = r'(?P<secret>"[^"]*"|\S+)'
+_VALUE = r'(?P<secret>"[^"]*"(?:[^\s;]\S*)?|\S+)'
 _KIND = r"(?:(?:[0-9]|encrypted|clear|md5|sha|sha1|sha256|sha512|hmac-\S+|des|3des|aes(?: [0-9]{3})?|ascii|cipher|simple|irreversible-cipher|hash|string|ENC) +)*"
 # Of every platform: a word that announces a secret, perhaps how it is written, and the secret.
 HIDES: tuple[str, ...] = (

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from agent.backups.configs import gate
 from agent.backups.configs.gate import Expected
-from agent.backups.configs.hiding import hidden
+from agent.backups.configs.hiding import hidden, is_hidden
 
 
 class Line(Protocol):
@@ -34,6 +34,10 @@ class Wanted:
     def shown(self, text: str) -> str:
         """A configuration without its secrets."""
         return hidden(text, self.expected.rules, self.hide, self.key)
+
+    def shown_of_kept(self, text: str) -> str:
+        """What was kept, without its secrets: it may have been kept with them or without."""
+        return text if is_hidden(text) else self.shown(text)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,8 +77,9 @@ def read(line: Line, wanted: Wanted) -> Configuration | str:
 
 def _once(line: Line, wanted: Wanted, prompt: str) -> Configuration | str:
     text = gate.tidied(line.run(wanted.command), wanted.expected)
-    if why := gate.fault(text, wanted.expected):
+    shown = wanted.shown(text)
+    if why := gate.fault(text, shown, wanted.expected):
         return why
-    if (after := line.prompt()) != prompt:
-        return f"its prompt did not return after the output: {gate.quoted(after)} instead of {gate.quoted(prompt)}"
-    return Configuration(text=text, shown=wanted.shown(text))
+    if line.prompt() != prompt:
+        return "its prompt did not return after the output: more came, or something else"
+    return Configuration(text=text, shown=shown)

@@ -1,0 +1,84 @@
+"""Secrets are taken out of configurations: none is left, a changed one is seen to change, nothing else is touched."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.backups.configs import gate, hiding, platforms
+from agent.backups.configs.gate import Expected
+from agent.backups.configs.hiding import hidden
+from agent.backups.configs.platforms import PLATFORMS, rules_for
+from agent.transports.device import driver_of
+from tests.unit.backups.recorded import PRINTED
+
+KEY = b"k"
+TAG = re.compile(r"<hidden(:[0-9a-f]{8})?>")
+
+
+def shown(network_os: str, text: str, *more: str, key: bytes = KEY) -> str:
+    rules = rules_for(network_os, driver_of(network_os))
+    return hidden(gate.tidied(text, Expected(rules=rules, names=("sw1",))), rules, more, key)
+
+
+@pytest.mark.parametrize("network_os", PRINTED)
+def test_no_secret_is_left_and_the_lines_are_as_many(network_os: str) -> None:
+    """In the recorded configurations every secret has HIDE in it, and nothing else has."""
+    text = PRINTED[network_os]
+    told = shown(network_os, text)
+    assert "HIDE" not in told
+    assert len(TAG.findall(told)) >= len([line for line in text.splitlines() if "HIDE" in line and " " in line])
+    assert "sw1" in told
+
+
+@pytest.mark.parametrize("network_os", PRINTED)
+def test_what_is_hidden_stays_as_it_is(network_os: str) -> None:
+    told = shown(network_os, PRINTED[network_os])
+    assert shown(network_os, told) == told
+
+
+def test_a_secret_that_changes_is_seen_to_change_by_who_has_the_key_alone() -> None:
+    one, other = (shown("ios", f"hostname sw1\nenable secret 5 {secret}\nend\n") for secret in ("abc", "abd"))
+    assert one != other
+    assert one == shown("ios", "hostname sw1\nenable secret 5 abc\nend\n")
+    assert one != shown("ios", "hostname sw1\nenable secret 5 abc\nend\n", key=b"another")
+
+
+def test_what_is_printed_differently_each_time_is_no_change() -> None:
+    told = {shown("fortios", f"config x\n    set password ENC {salt}\nend\n") for salt in ("AAAA==", "BBBB==")}
+    assert len(told) == 1
+
+
+def test_a_pattern_of_the_operator_hides_more() -> None:
+    assert "hush" not in shown("ios", "hostname sw1\nwebhook token hush now\nend\n", r"token (?P<secret>\S+)")
+
+
+def test_letters_of_other_scripts_stay_in_their_places() -> None:
+    assert TAG.sub("…", shown("ios", "snmp-server contact Jürgen password gehéim ünd so\n")) == (
+        "snmp-server contact Jürgen password … ünd so\n"
+    )
+
+
+@given(st.text(alphabet="ab \"'{};=\u00e4<>\n", max_size=60))
+def test_whatever_stands_there_as_many_lines_are_left(text: str) -> None:
+    for rules in PLATFORMS.values():
+        assert hidden(f"password {text}", rules, (), KEY).count("\n") == text.count("\n")
+
+
+@pytest.mark.parametrize("secret", ['"two words"', '"odd"one', "o;d'd", "<hidden>x", "x"])
+def test_a_secret_of_any_shape_is_hidden_whole(secret: str) -> None:
+    assert TAG.sub("…", shown("ios", f"enable secret 5 {secret}\n")) == "enable secret 5 …\n"
+
+
+def test_a_private_key_is_hidden_whole() -> None:
+    text = "a\n-----BEGIN RSA PRIVATE KEY-----\nHIDE\nHIDE\n-----END RSA PRIVATE KEY-----\nb\n"
+    assert TAG.sub("…", hidden(text, platforms.GENERIC, (), KEY)) == "a\n…\nb\n"
+    assert "HIDE" not in hidden(text.partition("-----END")[0], platforms.GENERIC, (), KEY)
+
+
+def test_the_key_of_the_tags_is_made_once_and_read_by_its_owner_alone(tmp_path: Path) -> None:
+    made = hiding.key_in(tmp_path)
+    assert hiding.key_in(tmp_path) == made
+    assert (tmp_path / hiding.KEY_FILE).stat().st_mode & 0o777 == 0o600
