@@ -102,7 +102,10 @@ class AgentCheck(Probe, Protocol):
 
 
 def is_instant(probe: type) -> bool:
-    """Whether its `look` only asks the kernel for what it has in memory, so that a thread would cost more than the look."""
+    """Whether it only asks the kernel for what it has in memory.
+
+    A thread would cost more than its `look`; its `script` prints little and ends at once, and is not watched.
+    """
     return bool(getattr(probe, "INSTANT", False))
 
 

@@ -30,6 +30,7 @@ class Swap:
     METRICS: ClassVar[Mapping[str, Unit]] = {"used": Unit.SHARE, "free": Unit.BYTES}
     RUN_FROM: ClassVar = RunFrom.HOST
     INSTANCES: ClassVar = False
+    INSTANT: ClassVar = True
 
     @staticmethod
     def script(_options: SwapOptions) -> str:

@@ -31,6 +31,7 @@ class Uptime:
     METRICS: ClassVar[Mapping[str, Unit]] = {"uptime": Unit.SECONDS, "booted": Unit.TEXT}
     RUN_FROM: ClassVar = RunFrom.HOST
     INSTANCES: ClassVar = False
+    INSTANT: ClassVar = True
 
     @staticmethod
     def script(_options: UptimeOptions) -> str:

@@ -72,7 +72,7 @@ class Looker:
                 is_reaching = True
             elif self._goes_over_line(host, check):
                 lined.append(check)
-            elif self._is_instant(check):
+            elif self._is_instant(check, "look"):
                 results.append(self._at_once(check))
             else:
                 parts.append(self._alone(host, check))
@@ -83,8 +83,9 @@ class Looker:
             results += some
         return results
 
-    def _is_instant(self, check: Check) -> bool:
-        return check.kind in self._probes and is_instant(self._probes[check.kind])
+    def _is_instant(self, check: Check, shape: Shape) -> bool:
+        probe = self._probes.get(check.kind)
+        return probe is not None and is_instant(probe) and offers(probe, shape)
 
     def _at_once(self, check: Check) -> Result:
         begun_us, begun_ns = self._clock.now(), self._clock.boottime()
@@ -142,7 +143,10 @@ class Looker:
 
     async def _over_line(self, host: Host, checks: Sequence[Check]) -> list[Result]:
         begun_us, begun_ns = self._clock.now(), self._clock.boottime()
-        asked = [(self._question(host, one), one.timeout_seconds) for one in checks]
+        asked = [
+            (self._question(host, one), 0.0 if self._is_instant(one, "script") else one.timeout_seconds)
+            for one in checks
+        ]
         deadline = Deadline.after(self._clock, self._connect_seconds + sum(one.timeout_seconds for one in checks))
         pool, idle = self._pools[host.connection], _LINES[host.connection][1]
         try:

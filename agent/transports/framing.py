@@ -23,10 +23,12 @@ _RECORD = re.compile(rb"=(\d+);|[\[\]!]")  # what follows a marker
 TIMED_OUT = 124  # the exit code that timeout(1) made customary
 
 # timeout(1) is missing on small systems and would cost an exec per script, so the shell itself keeps the time: a
-# subshell sleeps beside the script; when it wakes up, it stops and kills the script's tree, parents first, so that
-# none can fork away. What was printed gets a second to arrive, then the rest goes too. The nap is killed by KILL: a
-# child that has not exec'ed yet would swallow a TERM. Descriptor 3 is the way past the size limit, for records only.
-# dd gathers the many small pieces of an answer: each would be a packet to encrypt there and to wake up for here.
+# subshell sleeps beside the script (the dog); when it wakes up, it stops and kills the script's tree, parents first, so
+# that none can fork away. What was printed gets a second to arrive, then the rest goes too. The nap is killed by KILL:
+# a child that has not exec'ed yet would swallow a TERM. As nearly every batch is over within a second, there is one
+# bell for all of it first, and dogs only once it has rung: by a signal, which ends the wait for the script that runs.
+# Descriptor 3 is the way past the size limit, for records only. dd gathers the many small pieces of an answer: each
+# would be a packet to encrypt there and to wake up for here.
 PRELUDE = f"""\
 exec 2>/dev/null
 LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"; export LC_ALL PATH
@@ -48,14 +50,38 @@ wk_nap "$2"; printf %s "$1!" >&3
 for wk_side in $(wk_kids "$3"); do for wk_root in $(wk_kids "$wk_side"); do wk_kill "$wk_root"; done; done
 wk_nap 1; wk_kill "$3"
 }}
+wk_guard() {{
+wk_dog "$wk_mark" "$wk_time" "$wk_pid" </dev/null >/dev/null & wk_mine=$!
+}}
+wk_end() {{
+[ -z "$1" ] || {{ kill "$1"; wait "$1"; }}
+}}
+wk_bell() {{
+trap 'kill -KILL "$!"; wait "$!"; exit' TERM
+wk_nap 1; kill -USR1 "$1"
+}}
+wk_late() {{
+wk_slow=1; [ -z "$wk_pid" ] || wk_guard
+}}
+wk_open() {{
+wk_slow=; wk_pid=; wk_ring=
+if read -r wk_self wk_rest </proc/self/stat; then
+trap wk_late USR1; wk_bell "$wk_self" </dev/null >/dev/null 3>&- & wk_ring=$!
+else wk_slow=1; fi
+}}
 wk() {{
 printf %s "$1["
+wk_mark=$1; wk_time=$2; wk_mine=
 {{ {{ (wk_script=$3; set --; eval "$wk_script") 2>&1 3>&-; printf %s "$1=$?;" >&3; }} | $wk_cap; }} </dev/null &
 wk_pid=$!
-wk_dog "$1" "$2" "$wk_pid" </dev/null >/dev/null &
-wk_dog=$!
-wait "$wk_pid"; kill "$wk_dog"; wait "$wk_dog"
+[ -z "$wk_slow" ] || [ -n "$wk_mine" ] || wk_guard
+wait "$wk_pid"; while [ "$?" -gt 128 ] && kill -0 "$wk_pid"; do wait "$wk_pid"; done
+wk_pid=; wk_end "$wk_mine"
 printf %s "$1]"
+}}
+wk_now() {{
+printf %s "$1["
+(wk_script=$2; set --; eval "$wk_script") </dev/null 2>&1 3>&-; printf %s "$1=$?;$1]"
 }}
 """
 
@@ -66,9 +92,20 @@ def new_marker() -> str:
 
 
 def message(scripts: Sequence[tuple[str, float]], marker: str) -> bytes:
-    """What to send for one batch of (script, seconds)."""
-    calls = [f"wk {marker} {max(1, math.ceil(seconds))} {_quoted(script)}\n" for script, seconds in scripts]
+    """What to send for one batch of (script, seconds).
+
+    Whose seconds are 0 is trusted to print little and to end at once: its time and its size are not watched there.
+    """
+    calls = [_call(marker, script, seconds) for script, seconds in scripts]
+    if any(seconds > 0 for _, seconds in scripts):
+        calls = ["wk_open\n", *calls, 'wk_end "$wk_ring"\n']
     return "".join(["{\n", *calls, "} 3>&1 | $wk_pack\n"]).encode(errors="surrogateescape")
+
+
+def _call(marker: str, script: str, seconds: float) -> str:
+    if seconds <= 0:
+        return f"wk_now {marker} {_quoted(script)}\n"
+    return f"wk {marker} {max(1, math.ceil(seconds))} {_quoted(script)}\n"
 
 
 @functools.lru_cache(maxsize=4096)

@@ -47,7 +47,15 @@ def test_an_answer_is_complete_with_its_last_section_however_it_was_cut_into_pie
 
 def test_every_script_is_one_call_with_whole_seconds() -> None:
     sent = framing.message([("echo 'a b'", 0.2), ("x\ny", 2.5)], M)
-    assert sent == f"{{\nwk {M} 1 'echo '\"'\"'a b'\"'\"''\nwk {M} 3 'x\ny'\n}} 3>&1 | $wk_pack\n".encode()
+    calls = f"wk {M} 1 'echo '\"'\"'a b'\"'\"''\nwk {M} 3 'x\ny'\n"
+    assert sent == f'{{\nwk_open\n{calls}wk_end "$wk_ring"\n}} 3>&1 | $wk_pack\n'.encode()
+
+
+def test_what_is_trusted_to_end_at_once_needs_no_watch() -> None:
+    assert (
+        framing.message([("cat /proc/uptime", 0.0)], M)
+        == f"{{\nwk_now {M} 'cat /proc/uptime'\n}} 3>&1 | $wk_pack\n".encode()
+    )
 
 
 def test_markers_do_not_repeat() -> None:
