@@ -201,6 +201,8 @@ class Builder:
         from agent.runtime.pipeline import Pipeline
         from agent.runtime.quorums import Quorums
         from agent.runtime.recorder import Recorder
+        from agent.runtime.recoveries import Recoveries
+        from agent.runtime.recovery_records import Records
         from agent.runtime.references import resolve
         from agent.runtime.reload import Reloader
         from agent.runtime.remedies import Plays, Remedies
@@ -237,9 +239,11 @@ class Builder:
         remedies = Remedies(book=book, desk=desk, gatekeeper=gatekeeper, executor=executor, store=store, clock=clock)
         pool = SshPool(config.state / "known_hosts", clock)
         freshness = Freshness(store=store, clock=clock, book=book)
+        records = Records(store=store, clock=clock, book=book)
         inner = {
             "backup-freshness": freshness.fresh,
             "repository-upkeep": upkeep.look,
+            "recovery-rehearsal": records.fresh,
             "quorum": Quorums(book, clock).look,
         }
         snmp, memories = Hub(), Memories(clock, kinds=kept(catalogue.probes))
@@ -249,14 +253,19 @@ class Builder:
             means=Target(host=None, address=None, secrets=secrets, snmp=snmp), memories=memories,
         )  # fmt: skip
         recorder = Recorder(store, clock, workers, memories)
+        pipeline = Pipeline(
+            book=book, looker=Foresight(looker, store, book, workers), desk=desk, recorder=recorder,
+            remedies=remedies, workers=workers,
+        )  # fmt: skip
         return Agent(
             clock=clock, store=store, workers=workers, book=book, desk=desk, gatekeeper=gatekeeper, executor=executor,
             remedies=remedies, saves=saves, freshness=freshness, recorder=recorder, looker=looker, pool=pool, devices=devices, snmp=snmp, scheduler=scheduler, health=health,
             upkeep=upkeep, caretaker=Caretaker(store=store, clock=clock, upkeep=upkeep, executor=executor, workers=workers),
             rounds=Rounds(store=store, clock=clock, book=book, saves=saves, executor=executor, workers=workers),
-            pipeline=Pipeline(
-                book=book, looker=Foresight(looker, store, book, workers), desk=desk, recorder=recorder,
-                remedies=remedies, workers=workers,
+            pipeline=pipeline,
+            recoveries=Recoveries(
+                clock=clock, book=book, gatekeeper=gatekeeper, executor=executor, workers=workers, pipeline=pipeline,
+                looker=looker, records=records,
             ),
             dispatcher=Dispatcher(
                 store=store, clock=clock, book=book, desk=desk, workers=workers, sinks=catalogue.sinks,

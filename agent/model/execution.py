@@ -19,6 +19,8 @@ class ExecutionKind(enum.StrEnum):
     CHECK = "check"  # of a repository
     PRUNE = "prune"
     COPY = "copy"
+    RECOVERY = "recovery"  # several steps, each an execution of its own; it has no shim
+    REHEARSAL = "rehearsal"  # the same, on a scratch host
 
 
 class ExecutionState(enum.StrEnum):

@@ -14,6 +14,7 @@ from agent.runtime.health import Health
 from agent.runtime.looking import Looker
 from agent.runtime.pipeline import Pipeline
 from agent.runtime.recorder import Recorder
+from agent.runtime.recoveries import Recoveries
 from agent.runtime.reload import Reloader
 from agent.runtime.remedies import Remedies
 from agent.runtime.rounds import Rounds
@@ -44,6 +45,7 @@ class Agent:
     rounds: Rounds
     upkeep: Upkeep
     caretaker: Caretaker
+    recoveries: Recoveries
     recorder: Recorder
     looker: Looker
     pipeline: Pipeline

@@ -61,6 +61,7 @@ async def start(agent: Agent, rota: Rota) -> None:
     await agent.workers.write(_note, agent, "started", "the agent was started", scripts=scripts)
     await agent.workers.write(agent.saves.watch_from_now)
     await agent.workers.write(agent.upkeep.watch_from_now)
+    await agent.workers.write(agent.recoveries.records.watch_from_now)
     await agent.workers.look(agent.saves.sweep)
     await agent.pipeline.follow_all(tuple(agent.book.states()), Gap(at_us=agent.clock.now(), from_us=0))
     await agent.executor.adopt()
@@ -113,6 +114,7 @@ class Duties:
             Duty(name="executions", seconds=0.25, turn=self.watch_executions),
             Duty(name="time", seconds=1.0, turn=self.mind_the_clock),
             Duty(name="rounds", seconds=1.0, turn=self.start_due),
+            Duty(name="recoveries", seconds=1.0, turn=self.recover),
             Duty(name="deliveries", seconds=1.0, turn=self.deliver),
             Duty(name="looks", seconds=2.0, turn=recorder.flush_if_needed),
             Duty(name="lateness", seconds=60.0, turn=self._rota.tell),
@@ -170,6 +172,11 @@ class Duties:
             await self._agent.executor.adopt()
         await self._agent.rounds.start_due()
         await self._agent.caretaker.start_due()
+
+    def recover(self) -> Awaitable[None] | None:
+        """Go on with recoveries that nobody drives, and begin the rehearsals that are due."""
+        is_news = self._is_news("recoveries")
+        return self._agent.recoveries.turn() if is_news or self._agent.recoveries.are_due() else None
 
     def deliver(self) -> Awaitable[int] | None:
         """Tell the sinks what waits for them."""

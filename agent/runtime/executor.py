@@ -120,6 +120,8 @@ class Executor:
         for execution in found:
             if execution.id in self._running or self._is_looked_after(execution):
                 continue
+            if execution.kind not in self._works:  # what has no shim is taken up elsewhere
+                continue
             shim = child.kept_by(self.run_dir(execution))
             if execution.state is ExecutionState.INTENT and (shim is None or shim.pid == 0):
                 if await self._workers.look(child.forbid, self.run_dir(execution)):
