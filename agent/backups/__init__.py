@@ -9,18 +9,19 @@ import enum
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
+from agent.backups import papers
 from agent.clock import Deadline
-from agent.closed import ClosedModel
 from agent.errors import InputError
 from agent.model.backup import Cycle, DrillOrder, Older, Point, Proof
 from agent.model.device import Device, Revision
 from agent.model.host import Connection
 from agent.registry import stamp
 from agent.transports.openssh import Route
+
+if TYPE_CHECKING:  # a job has its options checked already, and pydantic takes longer to import than some backups take
+    from agent.closed import ClosedModel
 
 FAMILY = "backup"
 JOB, RESULT, PROGRESS = "job.json", "result.json", "progress.json"
@@ -40,6 +41,7 @@ class Outcome(enum.StrEnum):
     PARTIAL = "partial"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105  # a word of ours, no password
     MISSING_REPOSITORY = "missing_repository"
+    UNREACHABLE = "unreachable"  # its server does not answer, or does not let us in
     LOCKED = "locked"
     NO_SPACE = "no_space"
     DAMAGED = "damaged"
@@ -262,7 +264,7 @@ class Engine(Protocol):
     REACHES: over which connections it gets at a host.
     """
 
-    OPTIONS: ClassVar[type[ClosedModel]]
+    OPTIONS: ClassVar["type[ClosedModel]"]
     REACHES: ClassVar[frozenset[Connection]]
 
     @staticmethod
@@ -321,22 +323,11 @@ def dump(document: Job | Result | Progress) -> str:
 
 def load_job(text: str) -> Job:
     """The job of a job.json."""
-    return _load(TypeAdapter(Job), text, JOB)
+    job: Job = papers.load(Job, text, JOB)
+    return job
 
 
 def load_result(text: str) -> Result:
     """The result of a result.json."""
-    adapter: TypeAdapter[Result] = TypeAdapter(Result)
-    return _load(adapter, text, RESULT)
-
-
-Document = TypeVar("Document")
-
-
-def _load(adapter: TypeAdapter[Document], text: str, name: str) -> Document:
-    try:
-        return adapter.validate_python(json.loads(text))
-    except (ValidationError, ValueError) as error:
-        raise InputError(
-            f"{name} cannot be read: {error}", hint="it was cut short or written by another version"
-        ) from error
+    result: Result = papers.load(Result, text, RESULT)
+    return result

@@ -22,6 +22,9 @@ from agent.transports import local
 
 Feeding = Callable[[], AbstractContextManager[local.Feed]]  # a fresh feed for each try
 _RETRY = re.compile(r"returned error, retrying after .*: (.*(?:no such file or directory|unexpected EOF).*)")
+_UNREACHED = re.compile(
+    r"(?:Stat\(<config/>\)|List\(key\)) returned error, retrying after .*(?:dial tcp|lookup|handshake)"
+)
 _RETRIES = 3  # a folder on this machine does not get better by asking again; restic 0.14 would for 15 minutes
 _ANSWER_BYTES = 64_000_000  # 200,000 snapshots
 _KEPT = 200  # complaints kept for people; the rest is only counted
@@ -49,7 +52,8 @@ class Ended:
 
     def why(self) -> str:
         """The line that says most: restic's last word, else its first complaint."""
-        fatal = [line for line in self.errors if line.startswith("Fatal")]
+        fatal = [line for line in self.errors if line.startswith("subprocess ssh: ")]  # what restic only wraps
+        fatal += [line for line in self.errors if line.startswith("Fatal")]
         return (fatal or list(self.errors[:1]) or [f"restic ended as {self.outcome} without a word"])[0]
 
 
@@ -179,7 +183,7 @@ class _Listener:
         self.left_a_lock = False
         self._messages: list[Message] = []
         self._plain: list[str] = []
-        self._errors = self._retries = 0
+        self._errors = self._retries = self._unreached = 0
 
     def hear(self, line: str) -> bool:
         """One line of stdout."""
@@ -201,7 +205,8 @@ class _Listener:
             self._errors += 1
             self._messages += [message] if self._errors <= _KEPT else []
         self._retries += _RETRY.search(line) is not None
-        return self._retries < _RETRIES
+        self._unreached += _UNREACHED.search(line) is not None
+        return max(self._retries, self._unreached) < _RETRIES
 
     def ended(self, version: Version, done: local.Completed) -> Ended:
         """What it comes to."""
@@ -209,6 +214,8 @@ class _Listener:
         outcome = outcomes.classify(version, done.exit_code, stderr, self._messages)
         if self._retries >= _RETRIES:
             outcome = Outcome.DAMAGED
+        elif self._unreached >= _RETRIES:
+            outcome = Outcome.UNREACHABLE
         elif done.timed_out:
             outcome = Outcome.TIMEOUT
         errors = outcomes.error_lines(stderr, self._messages)

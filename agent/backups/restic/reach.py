@@ -63,7 +63,8 @@ def _sftp(found: Location, job: Job, setting: Setting) -> tuple[str, ...]:
     argv += ["-i", key, "-o", "IdentitiesOnly=yes"] if key else []
     argv += ["-p", str(found.port)] if found.port else []
     argv += ["-l", found.user] if found.user else []
-    return ("-o", f"sftp.command={shlex.join([*argv, '-s', '--', found.host, 'sftp'])}")
+    command = f"sftp.command={shlex.join([*argv, '-s', '--', found.host, 'sftp'])}"
+    return ("-o", '"' + command.replace('"', '""') + '"')  # restic reads options as a line of CSV
 
 
 def _veiled(secret: str, setting: Setting) -> tuple[str, ...]:
