@@ -180,7 +180,9 @@ class Builder:
             raise PolicyError("\n".join(map(str, loaded.problems)), hint="watchkeeper validate")
         agent.book.adopt(loaded.policies, last.generation)
 
-    def _assemble(self, store: "Store", clock: "Clock", catalogue: "Catalogue", config: "Config") -> "Agent":
+    def _assemble(  # noqa: PLR0915  everything is put together here, and nowhere else
+        self, store: "Store", clock: "Clock", catalogue: "Catalogue", config: "Config"
+    ) -> "Agent":
         from agent.checks import Target
         from agent.checks.recalling import kept
         from agent.model.execution import ExecutionKind
