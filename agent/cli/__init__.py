@@ -61,6 +61,7 @@ COMMANDS = (
     Command("check", "check", "list checks, run them now, explain their state"),
     Command("backup", "backup", "list, make, prove and restore backups"),
     Command("config", "config", "configurations of network devices: their history, and what changed"),
+    Command("recovery", "recovery", "list, carry out and rehearse recoveries"),
     Command("playbook", "playbook", "run a playbook by hand, through the same gates"),
     Command("incident", "incident", "list, open and work on incidents"),
     Command("window", "window", "list windows of silence and for changes"),
