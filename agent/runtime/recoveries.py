@@ -154,15 +154,14 @@ class Recoveries:
             host = self._book.policies.hosts[course.onto]
             results = {one.key: one for one in await self._looker.look(host, list(course.rehearsal))}
             return {check.key: _judged(check, results.get(check.key)) for check in course.rehearsal}
-        checks = [
-            self._book.policies.checks[key] for key in course.recovery.verify if key in self._book.policies.checks
-        ]
+        known = self._book.policies.checks
+        checks = [known[key] for key in course.recovery.verify if key in known]
         seen: dict[str, tuple[Verdict, str]] = dict.fromkeys(
             course.recovery.verify, (Verdict.UNKNOWN, "there is no such check any more")
         )
         for check in checks:
-            host = self._book.policies.hosts.get(check.host) if check.host else None
-            results = {one.key: one for one in await self._pipeline.watch(host, [check])}
+            on = self._book.policies.hosts.get(check.host) if check.host else None
+            results = {one.key: one for one in await self._pipeline.watch(on, [check])}
             seen[check.key] = _judged(check, results.get(check.key))
         return seen
 
