@@ -188,7 +188,7 @@ class CommandLine:
     def _say(self, command: str) -> str:
         stray = self._netmiko.clear_buffer()
         if not command:
-            return f"{stray.strip()}{self._netmiko.find_prompt()}"  # what comes unasked is told with the prompt
+            return f"{stray}\n{self._netmiko.find_prompt()}".strip()  # what comes unasked is told with the prompt
         return str(self._netmiko.send_command(command, read_timeout=_NEVER_SECONDS))
 
 

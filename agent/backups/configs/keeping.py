@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agent.backups import BackupResult, Job, Outcome, RestoreResult, Setting, Snapshot, SnapshotsResult
 from agent.backups.configs import gate
+from agent.backups.configs.hiding import is_hidden
 from agent.backups.configs.history import Commit, History, Kept, file_of, message_of
 from agent.backups.configs.reading import Configuration, content_of
 from agent.backups.restic import manifest, target
@@ -71,10 +72,14 @@ def _revision(job: Job, history: History, read: Read, kept: Kept | None, commit:
 
 
 def changed_lines(patch: str, redact: Callable[[str], str]) -> list[str]:
-    """The lines of a patch that came or went, each with its sign and without its secrets."""
+    """The lines of a patch that came or went, each with its sign and without its secrets.
+
+    A secret that was kept hidden and is kept plainly now, or the reverse, is no change.
+    """
     _, _, body = patch.partition("\n@@")
-    signed = [line for line in body.split("\n")[1:] if line[:1] in {"+", "-"}]
-    return [line[0] + redact(line[1:]) for line in signed]
+    signed = [line[0] + redact(line[1:]) for line in body.split("\n")[1:] if line[:1] in {"+", "-"}]
+    both = {line[1:] for line in signed if line[0] == "+"} & {line[1:] for line in signed if line[0] == "-"}
+    return [line for line in signed if line[1:] not in both or not is_hidden(line)]
 
 
 def _told(job: Job, result: BackupResult, revision: Revision, read: Read) -> BackupResult:

@@ -80,6 +80,6 @@ def _once(line: Line, wanted: Wanted, prompt: str) -> Configuration | str:
     shown = wanted.shown(text)
     if why := gate.fault(text, shown, wanted.expected):
         return why
-    if line.prompt() != prompt:
+    if any(part.strip() != prompt for part in line.prompt().splitlines() if part.strip()):
         return "its prompt did not return after the output: more came, or something else"
     return Configuration(text=text, shown=shown)
