@@ -13,10 +13,15 @@ if TYPE_CHECKING:
     from agent.clock import Clock
     from agent.inventory import Snapshot
     from agent.model.config import Config
+    from agent.model.execution import ExecutionKind
     from agent.policy.catalogue import Catalogue
     from agent.policy.load import Loaded
     from agent.runtime.agent import Agent
+    from agent.runtime.executor import Work
     from agent.runtime.reload import Load
+    from agent.runtime.remedies import Plays
+    from agent.runtime.saves import Saves
+    from agent.runtime.upkeep import Upkeep
     from agent.store.engine import Store
     from agent.store.owners import Claim
 
@@ -180,12 +185,26 @@ class Builder:
             raise PolicyError("\n".join(map(str, loaded.problems)), hint="watchkeeper validate")
         agent.book.adopt(loaded.policies, last.generation)
 
-    def _assemble(  # noqa: PLR0915  everything is put together here, and nowhere else
+    def _works(
+        self, plays: "Plays", saves: "Saves", upkeep: "Upkeep", noticed: "Callable[[str], None]"
+    ) -> "dict[ExecutionKind, Work]":
+        """What knows how each kind of execution is run and read."""
+        from agent.model.execution import ExecutionKind
+        from agent.runtime.surroundings import AroundPlays
+
+        around = AroundPlays(plays=plays, noticed=noticed)
+        return {
+            ExecutionKind.PREPARE: around, ExecutionKind.CLEANUP: around,
+            ExecutionKind.PLAYBOOK: plays, ExecutionKind.REMEDY: plays, ExecutionKind.BACKUP: saves,
+            ExecutionKind.DRILL: saves, ExecutionKind.RESTORE: saves,
+            ExecutionKind.CHECK: upkeep, ExecutionKind.PRUNE: upkeep, ExecutionKind.COPY: upkeep,
+        }  # fmt: skip
+
+    def _assemble(  # noqa: PLR0915  the one place where everything is put together
         self, store: "Store", clock: "Clock", catalogue: "Catalogue", config: "Config"
     ) -> "Agent":
         from agent.checks import Target
         from agent.checks.recalling import kept
-        from agent.model.execution import ExecutionKind
         from agent.model.host import Connection
         from agent.runtime.agent import Agent
         from agent.runtime.book import Book
@@ -193,7 +212,7 @@ class Builder:
         from agent.runtime.desk import Desk
         from agent.runtime.dispatch import Dispatcher
         from agent.runtime.drift import Drift
-        from agent.runtime.executor import Executor, Work
+        from agent.runtime.executor import Executor
         from agent.runtime.foresight import Foresight
         from agent.runtime.freshness import Freshness
         from agent.runtime.gates import Gatekeeper
@@ -212,6 +231,7 @@ class Builder:
         from agent.runtime.saves import Saves
         from agent.runtime.scheduler import Scheduler
         from agent.runtime.scripts import Scripts
+        from agent.runtime.surroundings import Surroundings
         from agent.runtime.upkeep import Upkeep
         from agent.runtime.workers import Workers
         from agent.secrets import Secrets
@@ -229,11 +249,7 @@ class Builder:
         plays = Plays(
             book=book, desk=desk, clock=clock, secrets=lambda given: resolve(given, secrets), noticed=scheduler.now
         )
-        works: dict[ExecutionKind, Work] = {
-            ExecutionKind.PLAYBOOK: plays, ExecutionKind.REMEDY: plays, ExecutionKind.BACKUP: saves,
-            ExecutionKind.DRILL: saves, ExecutionKind.RESTORE: saves,
-            ExecutionKind.CHECK: upkeep, ExecutionKind.PRUNE: upkeep, ExecutionKind.COPY: upkeep,
-        }  # fmt: skip
+        works = self._works(plays, saves, upkeep, scheduler.now)
         executor = Executor(
             store=store, clock=clock, book=book, workers=workers, works=works, failpoint=self._failpoint
         )
@@ -263,7 +279,10 @@ class Builder:
             clock=clock, store=store, workers=workers, book=book, desk=desk, gatekeeper=gatekeeper, executor=executor,
             remedies=remedies, saves=saves, freshness=freshness, recorder=recorder, looker=looker, pool=pool, devices=devices, snmp=snmp, scheduler=scheduler, health=health,
             upkeep=upkeep, caretaker=Caretaker(store=store, clock=clock, upkeep=upkeep, executor=executor, workers=workers),
-            rounds=Rounds(store=store, clock=clock, book=book, saves=saves, executor=executor, workers=workers),
+            rounds=Rounds(
+                store=store, clock=clock, book=book, saves=saves, executor=executor, workers=workers, looker=looker,
+                surroundings=Surroundings(store=store, clock=clock, book=book, gatekeeper=gatekeeper, saves=saves),
+            ),
             pipeline=pipeline,
             recoveries=Recoveries(
                 clock=clock, book=book, gatekeeper=gatekeeper, executor=executor, workers=workers, pipeline=pipeline,

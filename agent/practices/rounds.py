@@ -1,14 +1,14 @@
 """The rounds: when a backup or its drill is due, how often a failed one is tried again, and which of many may begin."""
 
 import dataclasses
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from agent.model.backup import Backup
 from agent.model.cadence import Cadence, Every
 from agent.model.execution import ExecutionKind
 from agent.model.window import Window
-from agent.practices import calendar
+from agent.practices import berths, calendar
+from agent.practices.berths import Full, Wish
 
 MICROSECONDS = 1_000_000
 SHORT_SECONDS = 3600.0  # longer intervals are aligned to the clock
@@ -131,35 +131,15 @@ def following(every: Cadence, last_us: int) -> int | None:
     return min((moment for moment in moments if moment is not None), default=None)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
-    """What a job works on: one of `at_once` places of a repository, and a host; `alone` there when it changes it."""
-
-    repository: str
-    at_once: int
-    host: str
-    alone: bool = False
-
-
-def choose(waiting: Iterable[tuple[Due, Place]], running: Sequence[Place], at_once: int) -> list[Due]:
-    """Which of what is due may begin now: the longest waiting first, and never more than there are places.
+def choose(waiting: Iterable[tuple[Due, Wish]], held: Iterable[str]) -> list[Due]:
+    """Which of what is due may begin now, given what is held: the longest waiting first, never more than there is room.
 
     What does not fit is passed over, so that a busy repository or host holds nobody else up.
     """
-    repositories = Counter(one.repository for one in running)
-    hosts = Counter(one.host for one in running)
-    taken = {one.host for one in running if one.alone}
-    begun = list[Due]()
-    for one, place in sorted(waiting, key=lambda pair: (pair[0].at_us, pair[0].key)):
-        if len(running) + len(begun) >= at_once:
-            break
-        if repositories[place.repository] >= place.at_once or place.host in taken:
-            continue
-        if place.alone and hosts[place.host]:
-            continue
-        begun.append(one)
-        repositories[place.repository] += 1
-        hosts[place.host] += 1
-        if place.alone:
-            taken.add(place.host)
+    taken, begun = set(held), list[Due]()
+    for one, wish in sorted(waiting, key=lambda pair: (pair[0].at_us, pair[0].key)):
+        names = berths.choose(wish, taken)
+        if not isinstance(names, Full):
+            begun.append(one)
+            taken.update(names)
     return begun

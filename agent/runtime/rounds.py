@@ -1,38 +1,66 @@
-"""The rounds: which backups and drills are due now, and starting them."""
+"""The rounds: which backups and drills are due now, and starting them; what runs around a backup, step by step."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
+from agent.checks.command import CommandOptions
 from agent.clock import NANOSECONDS, Clock
 from agent.model.backup import Backup
-from agent.model.cadence import Cadence, Every
-from agent.model.execution import Execution, ExecutionKind
-from agent.practices import calendar
+from agent.model.cadence import Every
+from agent.model.check import Check, Rules, RunFrom
+from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.model.host import Host
+from agent.model.look import Look, Result, Verdict
+from agent.practices import rounds as practice
+from agent.practices.berths import SAVING
+from agent.practices.rounds import Due, Ended, Later, Past
+from agent.practices.surroundings import Wait
+from agent.runtime import holds
 from agent.runtime.book import Book
 from agent.runtime.desk import AGENT
 from agent.runtime.executor import Executor
 from agent.runtime.saves import Saves
+from agent.runtime.surroundings import Surroundings, steps
 from agent.runtime.workers import Workers
-from agent.store import backups, dues, executions
+from agent.store import backups, dues, executions, leases
 from agent.store.engine import Store
+from agent.store.tx import Reader
 
-MICROSECONDS = 1_000_000
 LOOK_SECONDS = 30.0  # how often what is due is looked for when nothing is known to come up
-_DRILL = ExecutionKind.DRILL
-_WHY = MappingProxyType({ExecutionKind.BACKUP: "it is due", _DRILL: "a drill is due"})
-SHORT_SECONDS = 3600.0  # longer intervals are aligned to the clock
+ASK_SECONDS = 60.0  # for the answer of skip_unless
+RECENT = 20  # executions among which the last try is looked for
+_TRIES = frozenset({ExecutionKind.BACKUP, ExecutionKind.PREPARE})
+
+
+class Looks(Protocol):
+    """Looks at hosts."""
+
+    async def look(self, host: Host | None, checks: Sequence[Check]) -> list[Result]:
+        """Everything that is asked, in one go."""
 
 
 class Rounds:
-    """Starts what is due, one at a time per repository."""
+    """Starts what is due, where there is room for it."""
 
-    def __init__(
-        self, *, store: Store, clock: Clock, book: Book, saves: Saves, executor: Executor, workers: Workers
+    def __init__(  # noqa: PLR0913  all that a round needs
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        book: Book,
+        saves: Saves,
+        surroundings: Surroundings,
+        looker: Looks,
+        executor: Executor,
+        workers: Workers,
     ) -> None:
         self._store = store
         self._clock = clock
         self._book = book
         self._saves = saves
+        self._surroundings = surroundings
+        self._looker = looker
         self._executor = executor
         self._workers = workers
         self._began_us = clock.now()
@@ -47,80 +75,160 @@ class Rounds:
         return self._clock.boottime() >= self._wake_ns
 
     async def start_due(self) -> int:
-        """Start every backup and drill that is due and whose repository is free; how many were started."""
+        """Take the next step of every open round, then start what is due and finds room; how much was started."""
         if not self.are_due():
             return 0
         self._wake_ns = self._clock.boottime() + int(LOOK_SECONDS * NANOSECONDS)
         started = 0
-        for kind, backup, why in await self._workers.look(self.due, self._clock.now()):
-            started += await self.begin(kind, backup, actor=AGENT, why=why) is not None
-        return started
+        for key in await self._workers.look(self._open):
+            started += await self.go_on(key) is not None
+        found = await self._workers.look(self.due, self._clock.now())
+        begun = await asyncio.gather(*(self._begin(one) for one in found))
+        return started + sum(begun)
 
-    def due(self, now_us: int) -> list[tuple[ExecutionKind, Backup, str]]:
-        """What is due now, and why; at most one thing per backup, and first what has waited longest.
+    def _open(self) -> tuple[str, ...]:
+        with self._store.read() as reader:
+            return tuple(holds.rounds(reader))
 
-        So a backup that takes longer than its interval starves neither its own drill nor its repository's others.
-        """
+    def due(self, now_us: int) -> list[Due]:
+        """What is due now and finds room, at most one thing per backup, and first what has waited longest."""
+        policies, waiting = self._book.policies, []
+        windows = {window.item: window for window in policies.windows}
         with self._store.read() as reader:
             last = dues.last_runs(reader)
-            busy = {one.correlation_id for one in executions.open_ones(reader)}
-            found = []
-            for backup in self._book.policies.backups.values():
-                paused = backup.paused_until_us is not None and now_us < backup.paused_until_us
-                if backup.key in busy or paused:
+            failed, prepared = holds.failed(last), holds.rounds(reader)
+            busy = {one.correlation_id for one in executions.open_ones(reader)} | set(prepared)
+            for backup in policies.backups.values():
+                if backup.key in busy:
                     continue
-                drills = backups.last_point(reader, backup.key) is not None
-                if due := [one for one in self._due_of(backup, last, now_us) if drills or one[1] is not _DRILL]:
-                    found.append((min(due), backup))
-        found.sort(key=lambda one: one[0])
-        return [(kind, backup, _WHY[kind]) for (_, kind), backup in found]
+                past = self._past(reader, backup, last, has_failed=backup.key in failed)
+                found = practice.due(backup, past, now_us, windows.get(backup.window))
+                if isinstance(found, Later):
+                    self._wake_no_later_than(found.at_us, now_us)
+                elif not holds.in_the_way(reader, backup.key, backup.host):
+                    waiting.append((found, self._saves.wish(found.kind, backup)))
+            held = [lease.name for lease in leases.held(reader)] if waiting else []
+        return practice.choose(waiting, [*held, *(SAVING + key.rpartition("@")[2] for key in prepared)])
 
-    def _due_of(self, backup: Backup, last: Mapping[str, int], now_us: int) -> list[tuple[int, ExecutionKind]]:
-        """When each thing that is due of a backup ran last; 0 for never."""
-        cadences = [(ExecutionKind.BACKUP, backup.every)]
-        if backup.drill is not None:
-            cadences.append((_DRILL, backup.drill.every))
-        ran = [(last.get(f"{kind}:{backup.key}"), kind, every) for kind, every in cadences]
-        return [(at_us or 0, kind) for at_us, kind, every in ran if self._is_due(every, at_us, now_us, backup)]
+    def _past(self, reader: Reader, backup: Backup, last: Mapping[str, int], *, has_failed: bool) -> Past:
+        key = backup.key
+        return Past(
+            began_us=self._began_us,
+            watched_us=last.get(f"watched:{key}", self._clock.now()),
+            saved_us=last.get(f"{ExecutionKind.BACKUP}:{key}"),
+            drilled_us=last.get(f"{ExecutionKind.DRILL}:{key}"),
+            first_us=backups.first_at(reader, key) if backup.drill is not None else None,
+            ended=_ended(executions.listing(reader, correlation_id=key, limit=RECENT)) if has_failed else None,
+        )
 
-    def _is_due(self, every: Cadence, last_us: int | None, now_us: int, backup: Backup) -> bool:
-        if last_us is None:
-            return True  # what never ran is due at once
-        if not backup.run_missed:
-            last_us = max(last_us, self._began_us)  # what was missed while nobody watched is left out
-        following = _following(every, last_us)
-        splay = calendar.splay_seconds(backup.key, backup.splay_seconds)
-        if following is None or now_us < following + int(splay * MICROSECONDS):
-            if following is not None:
-                self._wake_no_later_than(following + int(splay * MICROSECONDS) - now_us)
+    def _wake_no_later_than(self, at_us: int | None, now_us: int) -> None:
+        if at_us is not None:
+            self._wake_ns = min(self._wake_ns, self._clock.boottime() + max(0, at_us - now_us) * 1_000)
+
+    async def _begin(self, one: Due) -> bool:
+        """Begin what is due, unless its own question says that it is to be left out now."""
+        backup = self._book.policies.backups.get(one.key)
+        if backup is None:
             return False
-        return True
+        if one.kind is ExecutionKind.BACKUP and backup.skip_unless and not await self._is_wanted(backup, one):
+            return False
+        return await self.begin(one.kind, backup, actor=AGENT, why=one.why, attempt=one.attempt) is not None
 
-    def _wake_no_later_than(self, in_us: int) -> None:
-        self._wake_ns = min(self._wake_ns, self._clock.boottime() + in_us * 1_000)
+    async def _is_wanted(self, backup: Backup, one: Due) -> bool:
+        host = self._book.policies.hosts[backup.host]
+        results = await self._looker.look(host, [_question(backup)])
+        look = next((result.look for result in results if result.key == backup.key), None)
+        summary, skipped = _answer(backup, look or (results[0].look if results else None))
+        if not summary:
+            return True
+        await self._workers.write(
+            self._surroundings.note, ExecutionKind.BACKUP, backup.key,
+            ExecutionState.CANCELLED if skipped else ExecutionState.FAILED, summary, actor=AGENT,
+            args={"attempt": one.attempt}, detail={"skipped": True} if skipped else {"outcome": "unreachable"},
+        )  # fmt: skip
+        return False
 
     async def begin(
-        self, kind: ExecutionKind, backup: Backup, *, actor: str, why: str, args: dict[str, object] | None = None
+        self,
+        kind: ExecutionKind,
+        backup: Backup,
+        *,
+        actor: str,
+        why: str,
+        args: dict[str, object] | None = None,
+        attempt: int = 1,
     ) -> Execution | None:
-        """File and start one; None while its repository is busy."""
-        more = dict(args or {})
-        if kind is ExecutionKind.DRILL and "snapshot" not in more:
-            with self._store.read() as reader:
-                point = backups.last_point(reader, backup.key)
-            if point is not None:
-                more |= {"snapshot": point.snapshot, "manifest": point.manifest}
-        execution = await self._workers.write(self._saves.file, kind, backup, actor=actor, why=why, args=more)
-        if execution is not None:
-            await self._executor.start(execution)
-        return execution
-
-
-def _following(every: Cadence, last_us: int) -> int | None:
-    """When it is due after its last run: an interval counts from that run, a calendar rule from the calendar."""
-    moments: list[int | None] = []
-    for rule in every:
-        if isinstance(rule, Every) and rule.seconds <= SHORT_SECONDS:
-            moments.append(last_us + int(rule.seconds * MICROSECONDS))
+        """File and start one, or the first step of its round; None while there is no room for it."""
+        if kind is ExecutionKind.BACKUP:
+            filed = await self._workers.write(self._surroundings.begin, backup, actor=actor, why=why, attempt=attempt)
         else:
-            moments.append(calendar.next_due((rule,), last_us))
-    return min((moment for moment in moments if moment is not None), default=None)
+            more = self._newest(backup.key) | (args or {})
+            filed = await self._workers.write(self._saves.file, kind, backup, actor=actor, why=why, args=more)
+        if filed is not None:
+            await self._executor.start(filed)
+        return filed
+
+    def _newest(self, key: str) -> dict[str, object]:
+        """The newest point, for a drill that is not told which."""
+        with self._store.read() as reader:
+            point = backups.last_point(reader, key)
+        return {} if point is None else {"snapshot": point.snapshot, "manifest": point.manifest}
+
+    async def go_on(self, key: str) -> Execution | None:
+        """Take the next step of a backup's round; None when there is none to be taken now."""
+        with self._store.read() as reader:
+            mark = holds.rounds(reader).get(key)
+            found = None if mark is None else self._surroundings.following(steps(reader, key, mark))
+        if mark is None:
+            return None
+        if isinstance(found, Wait):
+            self._wake_no_later_than(found.until_us, self._clock.now())
+            return None
+        filed = await self._workers.write(self._surroundings.go_on, key, mark)
+        if filed is not None:
+            await self._executor.start(filed)
+        return filed
+
+    def is_open(self, key: str) -> bool:
+        """Whether a round of this backup has steps to come."""
+        with self._store.read() as reader:
+            return key in holds.rounds(reader)
+
+
+def _question(backup: Backup) -> Check:
+    """`skip_unless` as a check that is asked once."""
+    return Check(
+        key=backup.key, item=backup.item, service=backup.service, host=backup.host, kind="command",
+        options=CommandOptions(command=backup.skip_unless), run_from=RunFrom.HOST, every=(Every(seconds=ASK_SECONDS),),
+        timeout_seconds=ASK_SECONDS, retry_every_seconds=ASK_SECONDS, rules=Rules(key=backup.key),
+    )  # fmt: skip
+
+
+def _answer(backup: Backup, look: Look | None) -> tuple[str, bool]:
+    """Why the backup is not begun now ("": it is), and whether that is what its policy wants."""
+    if look is not None and look.verdict is Verdict.OK:
+        return "", False
+    if look is not None and look.verdict is Verdict.CRITICAL and "exit" in look.metrics:
+        return f"skip_unless: {backup.skip_unless!r}: {look.summary}", True
+    said = look.summary if look is not None else "no answer"
+    return f"skip_unless could not be asked: {said}", False
+
+
+def _ended(recent: Sequence[Execution]) -> Ended | None:
+    """How the newest try ended."""
+    for one in recent:
+        if one.kind not in _TRIES or one.ended_at_us is None:
+            continue
+        if one.kind is ExecutionKind.PREPARE and one.state is ExecutionState.SUCCEEDED:
+            continue
+        how, outcome = one.detail.get("how"), str(one.detail.get("outcome", ""))
+        passing = outcome if outcome in practice.PASSING else ""
+        passing = "timeout" if how == "deadline" else "unreachable" if one.detail.get("unreachable") else passing
+        was_begun = one.state is not ExecutionState.CANCELLED or bool(one.detail.get("skipped"))
+        return Ended(
+            ended_us=one.ended_at_us,
+            attempt=int(one.args.get("attempt", 1)),
+            passing=passing if one.state is ExecutionState.FAILED else "",
+            cut_short=how == "lost" or not was_begun,
+        )
+    return None

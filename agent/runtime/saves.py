@@ -67,7 +67,7 @@ class Saves:
                 return None
             deadline_ns = self.clock.boottime() + int(backup.timeout_seconds * NANOSECONDS)
             identity = ids.ulid(self.clock)
-            berths = berthing.take(tx, self._wish(kind, backup), owner=identity, deadline_ns=deadline_ns)
+            berths = berthing.take(tx, self.wish(kind, backup), owner=identity, deadline_ns=deadline_ns)
             if isinstance(berths, Full):
                 return None
             execution = Execution(
@@ -87,7 +87,8 @@ class Saves:
             )  # fmt: skip
         return execution
 
-    def _wish(self, kind: ExecutionKind, backup: Backup) -> Wish:
+    def wish(self, kind: ExecutionKind, backup: Backup) -> Wish:
+        """The room that such a job needs."""
         return Wish(
             host=backup.host,
             repository=backup.repository.name,

@@ -12,8 +12,9 @@ from agent.model.backup import Backup, DrillPlan, Repository, Retries
 from agent.model.cadence import At, Every
 from agent.model.execution import ExecutionKind
 from agent.model.window import Window, WindowKind
-from agent.practices import rounds
-from agent.practices.rounds import Due, Ended, Later, Past, Place
+from agent.practices import berths, rounds
+from agent.practices.berths import Wish
+from agent.practices.rounds import Due, Ended, Later, Past
 
 SECOND = 1_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
@@ -22,7 +23,7 @@ KEY = "shop/backups/files@web1"
 NIGHTLY = (At(text="", rule="day", hour=2, minute=0, zone="UTC"),)
 HOURLY = (Every(seconds=3600.0),)
 WINDOW = Window(item="shop/windows/night", service="shop", kind=WindowKind.SILENCE, every=(At(text="", rule="day", hour=1, zone="UTC"),), duration_seconds=4 * 3600.0)  # fmt: skip
-SAVE, DRILL = ExecutionKind.BACKUP, ExecutionKind.DRILL
+SAVE = ExecutionKind.BACKUP
 
 
 def plan(**more: Any) -> Backup:
@@ -182,57 +183,49 @@ def test_in_a_night_that_has_an_hour_twice_or_not_at_all_it_runs_once() -> None:
         assert began == 1
 
 
-def fleet(count: int, *, repositories: int = 1, at_once: int = 4) -> list[tuple[Due, Place]]:
+def fleet(count: int, *, repositories: int, at_once: int, everywhere: int) -> list[tuple[Due, Wish]]:
     """So many hosts due at once; the higher their number, the longer they have waited."""
     return [
         (
             Due(key=f"shop/backups/files@web{number:03}", kind=SAVE, at_us=NOW - number * SECOND, why="it is due"),
-            Place(repository=f"r{number % repositories}", at_once=at_once, host=f"web{number:03}"),
+            Wish(
+                host=f"web{number:03}", repository=f"r{number % repositories}", at_once=at_once, everywhere=everywhere
+            ),
         )
         for number in range(count)
     ]
 
 
 @pytest.mark.parametrize(
-    ("repositories", "each", "altogether", "most"), [(1, 4, 10, 4), (5, 4, 10, 10), (5, 1, 10, 5), (100, 4, 7, 7)]
+    ("repositories", "each", "everywhere", "most"), [(1, 4, 10, 4), (5, 4, 10, 10), (5, 1, 10, 5), (100, 4, 7, 7)]
 )
 def test_a_hundred_hosts_due_at_once_begin_by_their_waiting_and_never_exceed_what_may_run(
-    repositories: int, each: int, altogether: int, most: int
+    repositories: int, each: int, everywhere: int, most: int
 ) -> None:
-    waiting = fleet(100, repositories=repositories, at_once=each)
-    places = {one.key: place for one, place in waiting}
-    running, order, peak = list[str](), list[str](), 0
+    waiting = fleet(100, repositories=repositories, at_once=each, everywhere=everywhere)
+    wishes = {one.key: wish for one, wish in waiting}
+    running, order, peak = dict[str, tuple[str, ...]](), list[str](), 0
     while waiting or running:
-        begun = rounds.choose(waiting, [places[key] for key in running], altogether)
-        order += [one.key for one in begun]
-        running += [one.key for one in begun]
-        waiting = [(one, place) for one, place in waiting if one.key not in order]
-        by_repository = [places[key].repository for key in running]
-        assert len(running) <= altogether
-        assert all(by_repository.count(name) <= each for name in set(by_repository))
-        assert begun or not waiting or len(running) == most, "nobody waits while there is a place"
+        begun = [one.key for one in rounds.choose(waiting, [name for held in running.values() for name in held])]
+        for key in begun:
+            names = berths.choose(wishes[key], {name for held in running.values() for name in held})
+            assert isinstance(names, tuple), "what was chosen finds its room"
+            running[key] = names
+        order += begun
+        waiting = [(one, wish) for one, wish in waiting if one.key not in order]
+        at_work = [wishes[key].repository for key in running]
+        assert len(running) <= everywhere
+        assert all(at_work.count(name) <= each for name in set(at_work))
+        assert not waiting or len(running) == most, "nobody waits while there is room"
         peak = max(peak, len(running))
-        running = running[1:]  # the one that began first ends first
+        running.pop(next(iter(running)))  # the one that began first ends first
     assert peak == most
-    assert sorted(order) == sorted(places)
+    assert sorted(order) == sorted(wishes)
     if repositories == 1:
-        assert order == sorted(places, reverse=True)
+        assert order == sorted(wishes, reverse=True)
 
 
-@pytest.mark.parametrize(
-    ("running", "waiting", "begun"),
-    [
-        pytest.param("a", "bc", "bc", id="others of the same host may run beside it"),
-        pytest.param("a", "B", "", id="but none that changes the host"),
-        pytest.param("A", "b", "", id="nor any beside one that does"),
-        pytest.param("", "AB", "A", id="two that change it, one after the other"),
-        pytest.param("", "aB", "a", id="whatever waits longer"),
-    ],
-)
-def test_one_that_prepares_its_host_has_it_alone(running: str, waiting: str, begun: str) -> None:
-    def place(letter: str) -> Place:
-        return Place(repository="main", at_once=9, host="web1", alone=letter.isupper())
-
-    wishes = [(Due(key=one, kind=DRILL, at_us=number, why=""), place(one)) for number, one in enumerate(waiting)]
-    found = rounds.choose(wishes, [place(letter) for letter in running], 9)
-    assert "".join(one.key for one in found) == begun
+def test_a_busy_host_or_repository_is_passed_over() -> None:
+    waiting = fleet(4, repositories=2, at_once=1, everywhere=9)
+    begun = rounds.choose(waiting, ["saving:web003", "repository:r0#1"])
+    assert [one.key for one in begun] == ["shop/backups/files@web001"]
