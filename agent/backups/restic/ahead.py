@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Self
 
 from agent.backups.restic import content
+from agent.backups.restic.early import WORTH_BYTES, Early
 from agent.backups.restic.manifest import Entry
 from agent.clock import Deadline
 
-_WORTH_BYTES = 65_536  # a smaller file is read sooner than it is handed over
 _WINDOW = 256  # entries
 
 Found = tuple[os.stat_result, str | None]
@@ -20,8 +20,8 @@ Found = tuple[os.stat_result, str | None]
 class Ahead:
     """Hands entries on, and hashes the larger files among them meanwhile (hashing and reading leave Python's lock)."""
 
-    def __init__(self, root: Path, deadline: Deadline) -> None:
-        self._root, self._deadline = str(root), deadline
+    def __init__(self, root: Path, deadline: Deadline, early: Early) -> None:
+        self._root, self._deadline, self._early = str(root), deadline, early
         self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="hash")
         self._begun: dict[str, Future[Found]] = {}
 
@@ -35,7 +35,7 @@ class Ahead:
         """The same entries, some steps later."""
         window: deque[Entry] = deque()
         for entry in entries:
-            if entry.kind == "file" and entry.size >= _WORTH_BYTES:
+            if entry.kind == "file" and entry.size >= WORTH_BYTES:
                 path = self._root + entry.path
                 self._begun[path] = self._pool.submit(self._read, path, entry.size)
             window.append(entry)
@@ -57,4 +57,6 @@ class Ahead:
 
     def _read(self, path: str, size: int) -> Found:
         seen = os.lstat(path)
-        return seen, content.digest(path, seen, self._deadline) if seen.st_size == size else None
+        if seen.st_size != size:
+            return seen, None
+        return seen, self._early.digest(path, seen) or content.digest(path, seen, self._deadline)

@@ -10,6 +10,7 @@ from agent.backups.restic import ahead, paths
 from agent.backups.restic.choosing import UnprovenError
 from agent.backups.restic.command import Ended, Restic
 from agent.backups.restic.compare import Comparer, Comparison
+from agent.backups.restic.early import Early
 from agent.backups.restic.selection import Selection
 from agent.clock import NANOSECONDS
 
@@ -42,12 +43,14 @@ def rehearse(setting: Setting, restic: Restic, selection: Selection, box: Path) 
     clock = setting.deadline.clock
     setting.report(Progress(phase="restoring", total_files=selection.count, total_bytes=selection.size_bytes))
     begun_ns = clock.boottime()
-    ended = _restore(restic, selection, box)
+    early = Early(box, selection.entries(), setting.deadline)
+    with early:
+        ended = _restore(restic, selection, box)
     restored_ns = clock.boottime()
     if ended.outcome not in _WORTH_COMPARING:
         raise UnprovenError(ended.outcome, ended.why())
     try:
-        found = _compare(setting, selection, box)
+        found = _compare(setting, selection, box, early)
     except TimeoutError:
         raise UnprovenError(Outcome.TIMEOUT, "restored, but there was no time left to compare") from None
     return Rehearsed(
@@ -81,7 +84,7 @@ def _batches(include: tuple[str, ...]) -> Iterator[list[str]]:
         yield batch
 
 
-def _compare(setting: Setting, selection: Selection, box: Path) -> Comparison:
+def _compare(setting: Setting, selection: Selection, box: Path, early: Early) -> Comparison:
     def tick(files: int, done_bytes: int) -> None:
         setting.report(
             Progress(
@@ -93,7 +96,7 @@ def _compare(setting: Setting, selection: Selection, box: Path) -> Comparison:
             )
         )
 
-    with ahead.Ahead(box, setting.deadline) as reading:
+    with ahead.Ahead(box, setting.deadline, early) as reading:
         comparer = Comparer(
             box, setting.deadline, owners=os.geteuid() == 0, tick=tick, digest=reading.digest
         )  # fmt: skip
