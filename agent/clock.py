@@ -1,6 +1,5 @@
 """The only seam for time: wall clock in UTC microseconds, a monotonic clock that counts suspend, and waiting."""
 
-import asyncio
 import dataclasses
 import time
 from datetime import UTC, datetime
@@ -49,6 +48,8 @@ class SystemClock:
 
     async def sleep_until(self, boottime_ns: int) -> None:
         """Sleep in slices: the event loop's own clock stands still while the machine is suspended."""
+        import asyncio  # whoever waits so has it already; short jobs do not need it
+
         while (remaining := boottime_ns - self.boottime()) > 0:  # noqa: ASYNC110  time itself is awaited
             await asyncio.sleep(min(remaining / NANOSECONDS, 60.0))
 

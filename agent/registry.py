@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from agent.errors import AgentError, PolicyError
 
@@ -22,6 +22,21 @@ def stamp(family: str, name: str) -> Callable[[Class], Class]:
     return mark
 
 
+class _Later:
+    """An attribute of a class that is loaded when somebody looks at it."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module, self._name = module, name
+
+    def __get__(self, _: object, owner: type) -> Any:
+        return getattr(importlib.import_module(self._module), self._name)
+
+
+def later(module: str, name: str) -> Any:
+    """An attribute for a plug-in's class whose module is loaded only when it is looked at."""
+    return _Later(module, name)
+
+
 def scan(package: ModuleType, family: str) -> Mapping[str, type]:
     """All stamped classes of a package's modules, by name; two with one name refuse to start."""
     found: dict[str, type] = {}
@@ -36,6 +51,19 @@ def scan(package: ModuleType, family: str) -> Mapping[str, type]:
                 raise AgentError(f"two {family} plug-ins are called {name!r}: {found[name]} and {member}")
             found[name] = member
     return MappingProxyType(dict(sorted(found.items())))
+
+
+def one(package: ModuleType, family: str, what: str, name: str) -> type:
+    """The class of that name, out of the module of that name: no other is loaded, unless that one does not have it."""
+    if name.isidentifier() and f"{package.__name__}.{name}" in _modules(package):
+        for member in vars(importlib.import_module(f"{package.__name__}.{name}")).values():
+            if isinstance(member, type) and member.__dict__.get(_STAMP) == (family, name):
+                return member
+    return named(scan(package, family), what, name)
+
+
+def _modules(package: ModuleType) -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")}
 
 
 def named(family: Mapping[str, type], what: str, name: str) -> type:

@@ -30,7 +30,7 @@ from agent.backups import (
 )
 from agent.clock import NANOSECONDS, Clock, Deadline, SystemClock
 from agent.errors import WatchkeeperError
-from agent.registry import named, scan
+from agent.registry import one
 from agent.transports.shim import MARK
 
 _REPORT_NS = NANOSECONDS // 2  # people look at it; twice a second is as fast as they read
@@ -71,7 +71,7 @@ def _do(job: Job, run_dir: Path) -> Result:
         secrets=_secrets(os.environ.get("WATCHKEEPER_SECRETS")),
     )
     try:
-        engine = cast("Engine", named(scan(agent.backups, FAMILY), "kind of backup", job.engine))
+        engine = cast("Engine", one(agent.backups, FAMILY, "kind of backup", job.engine))
         return getattr(engine, job.kind.value)(job, setting)  # type: ignore[no-any-return]  # one method per kind
     except TimeoutError:
         return failure(job.kind, Outcome.TIMEOUT, "there was no time left", "give it a longer timeout")

@@ -12,7 +12,12 @@ FOLDERS = ("agent", "tests", "benchmarks", "docs", "playbooks", "inventory", "po
 BINARY = {".png", ".gif", ".jpg", ".ico", ".pyc", ".svg"}
 REFUSED_NAME = re.compile(r"_*(util|helper|common|misc|manager)s?")
 PLUG_INS = {"check": "checks", "sink": "sinks", "engine": "backups", "action": "actions"}  # decorator: room
-STARTS_PROGRAMS = {"agent/transports/local.py", "agent/transports/child.py", "agent/transports/shim.py"}
+STARTS_PROGRAMS = {
+    "agent/transports/local.py",
+    "agent/transports/child.py",
+    "agent/transports/shim.py",
+    "agent/transports/confine.py",
+}
 STARTERS = {"system", "popen", "posix_spawn", "posix_spawnp", "create_subprocess_exec", "create_subprocess_shell"}
 MAY_READ = {
     "WATCHKEEPER_CONFIG",  # which configuration, as --config

@@ -7,10 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.backups.mirror import confine
 from agent.clock import Deadline
 from agent.errors import HostKeyError, ToolError, TransportError
-from agent.transports import local, openssh
+from agent.transports import confine, local, openssh
 from agent.transports.local import Completed
 from agent.transports.openssh import Route
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from agent.backups.files import FilesOptions
+from agent.backups.restic.files_options import FilesOptions
 from agent.backups.restic.paths import canonical, distinct, is_below, literally
 
 
