@@ -10,6 +10,7 @@ class WindowKind(enum.StrEnum):
     """What a window is for; more kinds come with the practices that use them."""
 
     SILENCE = "silence"
+    BACKUP = "backup"  # backups that name it begin within it; it silences nothing
     CHANGE = "change"  # devices may be changed; it silences nothing
 
 

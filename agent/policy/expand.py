@@ -18,6 +18,7 @@ from agent.model.service import Service
 from agent.model.window import Window
 from agent.policy import (
     expand_actions,
+    expand_around,
     expand_backups,
     expand_checks,
     expand_copies,
@@ -63,6 +64,7 @@ def expand(scene: Scene, windows: Mapping[str, WindowSpec], config_file: str) ->
         remedies += expand_actions.remedies(scene, register, document, wrong)
         backups += expand_backups.backups(scene, document, wrong)
         spans += expand_actions.windows(scene, document, wrong)
+    backups = list(expand_around.in_windows(backups, spans, scene.documents, wrong))
     wrong += _circles(scene, checks)
     wrong += expand_backups.devices_twice(backups, scene.documents)
     checks += [expand_backups.freshness(backup) for backup in backups]

@@ -15,7 +15,7 @@ from agent.policy.reading import Document
 from agent.policy.references import Register
 from agent.policy.scene import Hosts, Scene, resolved
 from agent.policy.schema import RESERVED, WindowSpec
-from agent.policy.schema_items import LimitSpec, RemedySpec
+from agent.policy.schema_items import AroundSpec, LimitSpec, RemedySpec
 
 
 def remedies(scene: Scene, register: Register, document: Document, wrong: list[Fault]) -> Iterator[Remedy]:
@@ -25,12 +25,13 @@ def remedies(scene: Scene, register: Register, document: Document, wrong: list[F
         if spec is None or not spec.enabled:
             continue
         place = Place(file=document.file, path=("remedies", name))
-        _check_play(scene, spec, place, wrong)
+        check_play(scene, spec, place, wrong)
         _check_proofs(register, spec, item, place, wrong)
         yield from _remedy_on(scene, spec, item, register.remedies.get(item, ()), place, wrong)
 
 
-def _check_play(scene: Scene, spec: RemedySpec, place: Place, wrong: list[Fault]) -> None:
+def check_play(scene: Scene, spec: RemedySpec | AroundSpec, place: Place, wrong: list[Fault]) -> None:
+    """The playbook is there, and takes variables of these names."""
     try:
         play_tree.locate(scene.config.playbooks, spec.playbook)
     except errors.InputError as error:

@@ -10,7 +10,7 @@ from agent.model.cadence import Every
 from agent.model.check import Check, Rules, RunFrom, Threshold, key_of
 from agent.model.device import Reaction
 from agent.model.host import Connection
-from agent.policy import expand_copies, when, wording
+from agent.policy import expand_around, expand_copies, when, wording
 from agent.policy.catalogue import Place
 from agent.policy.expand_checks import options_for, paused_until
 from agent.policy.faults import Fault
@@ -35,6 +35,7 @@ def backups(scene: Scene, document: Document, wrong: list[Fault]) -> Iterator[Ba
         defaults = (document.header.defaults.backups, scene.defaults.backups)
         plan = _plan(scene, entry, defaults, place, wrong)
         hosts = hosts_of(scene, document.header, entry.spec.hosts, place, wrong)
+        expand_around.check(scene, entry.spec, place, wrong)
         if plan is not None:
             whole = dataclasses.replace(
                 plan,
@@ -132,7 +133,8 @@ def _backup_on(
             options = options_for(engine, entry.kind, entry.given, place / entry.kind, host, wrong)
         if options is None:
             return
-        yield dataclasses.replace(plan, key=key_of(plan.item, name), host=name, options=options)
+        whole = expand_around.on_host(plan, entry.spec, host, place, wrong)
+        yield dataclasses.replace(whole, key=key_of(plan.item, name), host=name, options=options)
 
 
 def _whom(reaches: frozenset[Connection]) -> str:

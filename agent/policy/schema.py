@@ -156,7 +156,7 @@ class WindowSpec(ClosedModel):
 
     title: Text = ""
     description: Text = ""
-    kind: Literal["change", "silence"]
+    kind: Literal["backup", "change", "silence"]
     hosts: Given | None = None
     enabled: Flag = True
     every: When | None = None

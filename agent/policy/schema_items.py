@@ -135,6 +135,32 @@ class KeepSpec(ClosedModel):
     within: Span | None = Field(default=None, description="a floor: nothing younger is removed; 7d unless given")
 
 
+class AroundSpec(ClosedModel):
+    """A playbook that runs on the host before or after a backup."""
+
+    playbook: Given
+    vars: FreeMap = Field(default_factory=dict)
+    timeout: Span = 1800.0
+
+
+def _around(value: object) -> object:
+    return {"playbook": value} if isinstance(value, str) else value
+
+
+_AROUND = {"type": "object", "properties": {"playbook": {"type": "string"}, "vars": {"type": "object"}, "timeout": {"type": "string"}},
+           "required": ["playbook"], "additionalProperties": False}  # fmt: skip
+AroundRef = Annotated[
+    AroundSpec | None, BeforeValidator(_around), WithJsonSchema({"anyOf": [{"type": "string"}, _AROUND]})
+]
+
+
+class RetriesSpec(ClosedModel):
+    """How often a backup that failed by what may pass is tried again."""
+
+    attempts: Count = Field(description="so many further tries")
+    pause: Span = Field(default=300.0, description="after each try; 5m unless given")
+
+
 class BackupSpec(Item):
     """A backup: where to, how often, and when it is too old."""
 
@@ -147,4 +173,9 @@ class BackupSpec(Item):
     drift: Literal["note", "incident"] | None = None
     copies: Texts = ()
     keep: KeepSpec | None = None
+    prepare: AroundRef = Field(default=None, description="a playbook before it, on the host")
+    cleanup: AroundRef = Field(default=None, description="a playbook after it, whatever came of prepare and backup")
+    skip_unless: Given | None = Field(default=None, description="a command on the host; left out unless it exits 0")
+    retries: RetriesSpec | None = None
+    window: Given | None = Field(default=None, description="a window of kind backup within which it may begin")
     timeout: Span | None = None
