@@ -138,6 +138,7 @@ class Duties:
         if await self._agent.executor.poll():
             self._agent.rounds.poke()
             self._agent.caretaker.poke()
+            self._agent.recoveries.poke()
 
     def mind_the_clock(self) -> Awaitable[None] | None:
         """Take note of what others wrote, of a clock that jumped, and of time itself."""

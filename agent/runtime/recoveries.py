@@ -193,6 +193,10 @@ class Recoveries:
 
     # the daemon
 
+    def poke(self) -> None:
+        """Something ended: there may be something to rehearse with now."""
+        self._wake_ns = 0
+
     def are_due(self) -> bool:
         """Whether `turn` has something to do."""
         return self._is_busy or self._clock.boottime() >= self._wake_ns
