@@ -197,12 +197,8 @@ def too_old(vault: Vault) -> tuple[str, ...]:
     point = Point(
         key=job.key, exec_id="01A", snapshot=snapshot.id, at_us=snapshot.at_us, files=3, size_bytes=1, added_bytes=1
     )
-    looks = [
-        practice.freshness(
-            backup, point, None, last_failed="", watched_since_us=0, now_us=snapshot.at_us + hours * HOUR
-        )
-        for hours in (25, 27)
-    ]
+    known = practice.Known(watched_us=0, first_us=point.at_us, point=point)
+    looks = [practice.freshness(backup, known, snapshot.at_us + hours * HOUR) for hours in (25, 27)]
     assert [look.verdict for look in looks] == [Verdict.OK, Verdict.CRITICAL]
     return (looks[-1].summary,)
 

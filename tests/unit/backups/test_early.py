@@ -38,7 +38,7 @@ def test_what_was_right_early_is_not_read_again_and_what_was_not_is(tmp_path: Pa
     early = Early(tmp_path, [entry(name) for name in names], deadline)
     with early:
         while early.digest(str(tmp_path / "replaced"), os.lstat(tmp_path / "replaced")) is None:
-            time.sleep(0.01)  # noqa: TID251  no clock of the agent runs here
+            time.sleep(0.01)
     put(tmp_path / "half", CONTENT)
     put(tmp_path / "late", CONTENT)
     (tmp_path / "replaced").rename(tmp_path / "was")
