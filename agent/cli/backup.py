@@ -1,14 +1,15 @@
 """backup: list, run, restore, drill, snapshots."""
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from agent.cli import ExitCode, output, plain
 from agent.cli.context import parts_of, the_agent
-from agent.cli.following import Meter, follow, goes_on
+from agent.cli.following import POLL_NS, Meter, follow, goes_on
 from agent.cli.options import moment
 from agent.cli.output import AsJson, Column
 from agent.cli.wording import ago, local, person, plural, size, span
@@ -47,7 +48,7 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _times(agent: "Agent", key: str) -> tuple[int | None, int | None]:
-    _, _, more = agent.saves.standing(agent.book.policies.backups[key])
+    _, _, more = agent.freshness.standing(agent.book.policies.backups[key])
     return more["last_good_at_us"], more["proven_at_us"]
 
 
@@ -78,20 +79,27 @@ def _each(
 
     with the_agent(ctx) as agent:
         keys = matching(agent.book.policies.backups, which, "backup", host=host)
-        ended = [_begin(agent, kind, agent.book.policies.backups[key], reason, quiet=as_json) for key in keys]
+        policies = agent.book.policies
+        ended = [one for key in keys for one in _begin(agent, kind, policies.backups[key], reason, quiet=as_json)]
     _end(ended, as_json=as_json)
 
 
-def _begin(agent: "Agent", kind: "ExecutionKind", backup: "Backup", reason: str, *, quiet: bool) -> "Execution":
-    async def work() -> "Execution":
+def _begin(agent: "Agent", kind: "ExecutionKind", backup: "Backup", reason: str, *, quiet: bool) -> "list[Execution]":
+    async def work() -> "list[Execution]":
         execution = await agent.rounds.begin(kind, backup, actor=person(), why=reason)
         if execution is None:
-            raise RefusedError(
-                f"there is no room for it: another job works on {backup.host}, or as many run as may",
-                hint="wait for it: watchkeeper status",
-            )
+            room = f"there is no room for it: another job works on {backup.host}, or as many run as may"
+            raise RefusedError(agent.rounds.why_not(backup) or room, hint="wait for it: watchkeeper status")
         begun.append(execution.number)
-        return await _show(agent, execution, quiet=quiet)
+        step: Execution | None = execution
+        is_round = "round" in execution.args
+        while step is not None or (is_round and agent.rounds.is_open(backup.key)):
+            if step is not None:
+                await _show(agent, step, quiet=quiet)
+            else:  # another process takes a step, or the next one has its time
+                await agent.clock.sleep_until(agent.clock.boottime() + POLL_NS)
+            step = await agent.rounds.go_on(backup.key) if is_round else None
+        return agent.rounds.taken(execution)
 
     begun: list[str] = []
     return _interruptible(work(), begun)
@@ -111,9 +119,12 @@ class _Silence:
         """Nothing."""
 
 
-def _interruptible(work: Any, begun: list[str]) -> "Execution":
+Ended = TypeVar("Ended")
+
+
+def _interruptible(work: Coroutine[Any, Any, Ended], begun: list[str]) -> Ended:
     try:
-        ended: Execution = asyncio.run(work)
+        ended = asyncio.run(work)
     except KeyboardInterrupt:
         if begun:
             raise goes_on(begun[0]) from None

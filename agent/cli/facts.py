@@ -130,7 +130,7 @@ def backups(agent: "Agent", keys: list[str] | None = None) -> list[dict[str, Any
 
 def backup(agent: "Agent", one: "Backup") -> dict[str, Any]:
     """One backup with its newest point and what its drills say."""
-    verdict, point, more = agent.saves.standing(one)
+    verdict, point, more = agent.freshness.standing(one)
     proof = more["proof"]
     return {
         "key": one.key,

@@ -194,6 +194,18 @@ class Rounds:
         with self._store.read() as reader:
             return key in holds.rounds(reader)
 
+    def taken(self, first: Execution) -> list[Execution]:
+        """All steps of the round of an execution, which may be the only one."""
+        with self._store.read() as reader:
+            mark = first.args.get("round")
+            found = steps(reader, first.correlation_id, mark) if mark else [executions.get(reader, first.id)]
+        return [one for one in found if one is not None]
+
+    def why_not(self, backup: Backup) -> str:
+        """Why a backup cannot begin now, as far as it is about its host."""
+        with self._store.read() as reader:
+            return self._surroundings.why_not(reader, backup.key)
+
 
 def _question(backup: Backup) -> Check:
     """`skip_unless` as a check that is asked once."""

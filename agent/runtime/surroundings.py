@@ -56,7 +56,7 @@ class Surroundings:
         self._book = book
         self._gatekeeper = gatekeeper
         self._saves = saves
-        self._put_off: dict[str, int] = {}
+        self._put_off: dict[str, tuple[int, str]] = {}
 
     def begin(self, backup: Backup, *, actor: str, why: str, attempt: int) -> Execution | None:
         """The first step of a backup; None while its host, its repository or a gate does not let it begin."""
@@ -94,6 +94,11 @@ class Surroundings:
             return None
         return self._save(backup, order)
 
+    def why_not(self, reader: Reader, key: str) -> str:
+        """Why no step of a backup may be taken on its host now; "" when nothing is known against it."""
+        until_ns, refusal = self._put_off.get(key, (0, ""))
+        return refusal if self._clock.boottime() < until_ns else holds.in_the_way(reader, key, host_of(key) or "")
+
     def following(self, taken: "list[Execution]") -> Begin | practice.Wait | Over:
         """What comes after these steps of a round."""
         if not taken:
@@ -117,11 +122,8 @@ class Surroundings:
 
     def _play(self, kind: ExecutionKind, around: Around, order: _Order) -> Execution | None:
         with self._store.read() as reader:
-            waits = self._put_off.get(order.key, 0) > self._clock.boottime() or holds.in_the_way(
-                reader, order.key, host_of(order.key) or ""
-            )
-        if waits:
-            return None
+            if self.why_not(reader, order.key):
+                return None
         try:
             admission = self._gatekeeper.admit(
                 _wanted(kind, around, order), then=lambda tx, answer: self._begun(tx, answer, order)
@@ -148,10 +150,11 @@ class Surroundings:
     def _refused(self, kind: ExecutionKind, admission: Admission, order: _Order) -> None:
         """What passes is waited for; what does not is how this step ended."""
         answer = admission.refusal
-        if answer.gate in _PASSING_GATES:
-            self._put_off[order.key] = self._clock.boottime() + int(_PUT_OFF_SECONDS * NANOSECONDS)
-            return
         summary = f"refused by the gate {answer.gate}: {answer.says}"
+        if answer.gate in _PASSING_GATES:
+            until_ns = self._clock.boottime() + int(_PUT_OFF_SECONDS * NANOSECONDS)
+            self._put_off[order.key] = (until_ns, summary)
+            return
         args = order.args if order.seen else {"attempt": order.args["attempt"]}  # no round begins by a refusal
         self.note(kind, order.key, ExecutionState.FAILED, summary, actor=order.actor, args=args)
 
