@@ -286,7 +286,7 @@ class Builder:
             pipeline=pipeline,
             recoveries=Recoveries(
                 clock=clock, book=book, gatekeeper=gatekeeper, executor=executor, workers=workers, pipeline=pipeline,
-                looker=looker, records=records,
+                looker=looker, records=records, noticed=scheduler.now,
             ),
             dispatcher=Dispatcher(
                 store=store, clock=clock, book=book, desk=desk, workers=workers, sinks=catalogue.sinks,

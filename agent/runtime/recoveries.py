@@ -5,7 +5,7 @@ daemon, or the next `recovery run`, takes it over and goes on.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from agent.clock import NANOSECONDS, Clock
 from agent.errors import ConflictError
@@ -55,11 +55,14 @@ class Recoveries:
         pipeline: Pipeline,
         looker: Looker,
         records: Records,
+        noticed: Callable[[str], None],
     ) -> None:
+        """`noticed` is called with the key of a recovery about which something new is known."""
         self._clock, self._book, self._workers = clock, book, workers
         self._gatekeeper, self._executor = gatekeeper, executor
         self._pipeline, self._looker = pipeline, looker
-        self.records = records
+        self.records, self._noticed = records, noticed
+        self._open: frozenset[str] = frozenset()  # the keys of what was under way at the last turn
         self._verifying: dict[str, int] = {}  # since when, on the boot clock
         self._is_busy = True
         self._wake_ns = 0
@@ -203,7 +206,8 @@ class Recoveries:
 
     async def turn(self) -> None:
         """Go on with what nobody drives, and begin the rehearsals that are due."""
-        mine = [plan for plan in self.records.open_ones() if not self.records.is_driven(plan)]
+        found = self.records.open_ones()
+        mine = [plan for plan in found if not self.records.is_driven(plan)]
         for plan in mine:
             try:
                 taken = await self._workers.write(self.records.take, plan)
@@ -211,6 +215,9 @@ class Recoveries:
                 continue
             await self.advance(taken)
         self._is_busy = bool(mine)
+        before, self._open = self._open, frozenset(plan.correlation_id for plan in found)
+        for key in before - self._open:
+            self._noticed(key)
         if self._clock.boottime() >= self._wake_ns:
             self._wake_ns = self._clock.boottime() + int(LOOK_SECONDS * NANOSECONDS)
             for recovery in await self._workers.look(self.records.due):
