@@ -11,6 +11,7 @@ from tests.acceptance.shell import Shell
 from tests.acceptance.world import World
 from tests.lab.router import Router, running_router, what_is_missing
 
+TOP = Path(__file__).resolve().parents[2]
 DAILY = {"kind": "change", "every": "day at 00:00", "for": "25h"}  # always open
 
 
@@ -81,6 +82,41 @@ def test_a_router_is_kept_and_its_drift_is_an_incident_until_it_is_gone(world: W
     assert [item["added"] > 0 for item in shell.reads("config", "history", "lab-router")["items"]] == [True] * 4
     assert len(subjects(world)) == 4, "one commit per change, none for a look that found nothing"
     assert not leaked(world, b"s3cret-one")
+
+
+def test_a_router_comes_back_by_the_playbook_that_we_ship(world: World, router: Router) -> None:
+    """Its full configuration out of restic, compared, applied, and found as it was by the next backup."""
+    for name in ("restore-frr.yml", "frr/steps"):
+        world.write(f"playbooks/{name}", (TOP / "playbooks" / name).read_text())
+    world.hosts({"lab-router": as_inventory(router)})
+    world.secret("vault", world.canary)
+    world.configure(repositories={"main": {"url": "var/restic", "password": {"secret": "vault"}}})
+    plan = {"device_config": {}, "repository": "main", "every": "1h", "drift": "incident"}
+    world.policy("net", hosts="lab-router", backups={"network": plan})
+    shell = Shell("--config", str(world.config), folder=world.folder)
+    router.configure("password s3cret-one", "route-map out permit 10", "description the way out")
+    shell.types("host", "trust", "lab-router", "--yes")
+    shell.runs("run", "--once")
+    good = router.running()
+
+    router.configure("no route-map out", "password lost", "ip prefix-list wrong permit any", "ip router-id 192.0.2.1")
+    backed_up(shell)
+    assert len(incidents(shell)) == 1
+    at = shell.reads("backup", "snapshots", "network")["items"][-1]["at"]
+    target = world.folder / "back"
+    shell.types("backup", "restore", "network", "--host", "lab-router", "--target", str(target), "--at", at)
+    again = ("playbook", "run", "restore-frr.yml", "--hosts", "lab-router", "--reason", "it drifted",
+             "-e", f"configuration={target}/lab-router.cfg")  # fmt: skip
+    assert "route-map out permit 10" in shell.types(*again, "--check")
+    assert router.running() != good
+    shell.types(*again)
+    assert router.running() == good
+    backed_up(shell)
+    assert not incidents(shell)
+    hidden = ("-e", f"configuration={world.folder}/shown.cfg")
+    world.write("shown.cfg", "hostname lab-router\npassword <hidden:00000000>\nend\n")
+    assert "its secrets are hidden" in shell.types(*again[:-2], *hidden, code=1)
+    assert router.running() == good
 
 
 def subjects(world: World) -> list[str]:
