@@ -21,6 +21,7 @@ ENGINES: Mapping[str, Any] = scan(agent.backups, FAMILY)
 # What an operator may write behind the engine's name, given a folder; an engine without an example fails.
 EXAMPLES: Mapping[str, Any] = MappingProxyType(
     {
+        "device_config": lambda _: {"hide_secrets": "true", "ignore": "^! up since "},
         "files": lambda source: {"paths": [str(source)], "exclude": "*.tmp"},
         "stream": lambda source: {"command": f"cat {source}/tool", "filename": "tool.dump"},
     }
