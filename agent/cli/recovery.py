@@ -149,7 +149,7 @@ def _agreed(recovery: "Recovery", onto: str, steps: "tuple[Step, ...]", *, yes: 
     return typer.confirm(f"Begin on {onto}?", default=False)
 
 
-def _carried_out(  # noqa: PLR0913  a recovery is all of this
+def _carried_out(
     agent: "Agent", recovery: "Recovery", onto: str, at: str | None, reason: str, *, quiet: bool
 ) -> "Execution":
     from agent.runtime.recovery_records import Order

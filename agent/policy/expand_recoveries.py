@@ -54,10 +54,12 @@ def recoveries(
         for host in hosts:
             if host is None:
                 wrong.append(place.fault("a recovery needs a host: hosts: none is not for it", at_key=True))
-            if len(wrong) > known or host is None:
                 break
             recovery = _on(frame, spec, f"{document.service}/recoveries/{name}", host, wrong)
-            yield dataclasses.replace(recovery, scratch=tuple(_scratch(frame, spec, recovery, scratch, wrong)))
+            recovery = dataclasses.replace(recovery, scratch=tuple(_scratch(frame, spec, recovery, scratch, wrong)))
+            if len(wrong) > known:
+                break  # the first host that shows an error is enough
+            yield recovery
 
 
 def _on(frame: _Frame, spec: RecoverySpec, item: str, host: str, wrong: list[Fault]) -> Recovery:

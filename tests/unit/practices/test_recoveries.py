@@ -1,0 +1,109 @@
+"""Recoveries: what comes next follows from the record alone, and a rehearsal is worth what it proved."""
+
+import dataclasses
+
+import pytest
+
+from agent.model.cadence import Every
+from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.model.look import Verdict
+from agent.model.recovery import Recovery, Rehearsal, Scratch, Step
+from agent.practices import recoveries
+from agent.practices.recoveries import Move, Next
+
+HOUR_US = 3_600_000_000
+NAMES = ("restore backups/files", "playbook rebuild.yml")
+STATES = {
+    "i": ExecutionState.INTENT, "d": ExecutionState.DISPATCHED, "+": ExecutionState.SUCCEEDED,
+    "-": ExecutionState.FAILED, "c": ExecutionState.CANCELLED, "?": ExecutionState.UNCERTAIN,
+}  # fmt: skip
+PLAN = Recovery(
+    key="shop/recoveries/shop@web1", item="shop/recoveries/shop", service="shop", host="web1",
+    steps=(Step(name=NAMES[0], backup="shop/backups/files@web1"),), rto_seconds=600.0, every=(Every(seconds=7200.0),),
+    scratch=(Scratch(host="scratch", steps=()),),
+)  # fmt: skip
+
+
+def execution(state: ExecutionState) -> Execution:
+    return Execution(
+        id="01A", number="RUN0000007", kind=ExecutionKind.RESTORE, item="shop/recoveries/shop", service="shop",
+        host="web1", state=state, actor="ada", why="", correlation_id="01P", episode=1, attempt=1, boot_id="b",
+        deadline_ns=0, intent_at_us=0, summary="the disk is full",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seen", "move", "index"),
+    [
+        ("", Move.BEGIN, 0),
+        ("i", Move.WAIT, 0),
+        ("d", Move.WAIT, 0),
+        ("+", Move.BEGIN, 1),
+        ("c", Move.BEGIN, 0),  # what never began may begin
+        ("-", Move.FAIL, 0),  # nothing is repeated blindly
+        ("?", Move.FAIL, 0),
+        ("+d", Move.WAIT, 1),
+        ("+c", Move.BEGIN, 1),
+        ("+-", Move.FAIL, 1),
+        ("+?", Move.FAIL, 1),
+        ("++", Move.VERIFY, 0),
+    ],
+)
+def test_the_next_move_follows_from_what_is_on_record(seen: str, move: Move, index: int) -> None:
+    newest = {position: execution(STATES[one]) for position, one in enumerate(seen)}
+    found = recoveries.next_move(NAMES, newest)
+    assert (found.move, found.index) == (move, index)
+    assert found == recoveries.next_move(NAMES, newest)
+
+
+def test_a_failure_says_which_step_and_how_it_ended() -> None:
+    failed = recoveries.next_move(NAMES, {0: execution(ExecutionState.FAILED)})
+    assert failed == Next(
+        move=Move.FAIL, why="step 1 of 2, restore backups/files, failed (RUN0000007): the disk is full"
+    )
+    lost = recoveries.next_move(NAMES, {0: execution(ExecutionState.UNCERTAIN)})
+    assert "ended, and nobody can say how" in lost.why
+
+
+@pytest.mark.parametrize(
+    ("last_us", "tried_us", "now_us", "due"),
+    [
+        (None, None, 0, True),  # one that never was is due at once
+        (None, 0, HOUR_US // 10, False),  # a gate refused a moment ago
+        (None, 0, HOUR_US // 3, True),
+        (0, 0, HOUR_US, False),
+        (0, 0, 2 * HOUR_US, True),
+    ],
+)
+def test_a_rehearsal_is_due_by_its_calendar(last_us: int | None, tried_us: int | None, now_us: int, due: bool) -> None:
+    assert recoveries.is_due(PLAN, last_us, tried_us, now_us) is due
+    assert not recoveries.is_due(dataclasses.replace(PLAN, every=()), last_us, tried_us, now_us)
+    assert not recoveries.is_due(dataclasses.replace(PLAN, scratch=()), last_us, tried_us, now_us)
+    assert not recoveries.is_due(dataclasses.replace(PLAN, paused_until_us=now_us + 1), last_us, tried_us, now_us)
+
+
+def rehearsal(*, passed: bool = True, seconds: float = 240.0) -> Rehearsal:
+    return Rehearsal(at_us=0, host="scratch", passed=passed, seconds=seconds, why="step 1 of 2 failed")
+
+
+@pytest.mark.parametrize(
+    ("last", "hours", "verdict", "words", "word"),
+    [
+        (None, 0, Verdict.OK, "not rehearsed yet", "unproven"),
+        (None, 3, Verdict.CRITICAL, "never rehearsed, and due for 3.0 h", "overdue"),
+        (rehearsal(), 1, Verdict.OK, "rehearsed on scratch in 4 min, rto 10 min", "good"),
+        (rehearsal(seconds=601), 1, Verdict.CRITICAL, "in 10 min, longer than its rto of 10 min", "slow"),
+        (rehearsal(), 5, Verdict.CRITICAL, "the next rehearsal is due for 3.0 h", "overdue"),
+        (rehearsal(passed=False), 1, Verdict.CRITICAL, "the last rehearsal failed on scratch: step 1 of 2", "failed"),
+    ],
+)
+def test_what_a_rehearsal_is_worth(last: Rehearsal | None, hours: int, verdict: Verdict, words: str, word: str) -> None:
+    seen = recoveries.rehearsed(PLAN, last, 0, hours * HOUR_US)
+    assert (seen.verdict, words in seen.summary) == (verdict, True), seen
+    assert recoveries.verdict(PLAN, last, 0, hours * HOUR_US) == word
+
+
+def test_without_a_calendar_nothing_is_overdue() -> None:
+    plain = dataclasses.replace(PLAN, every=(), rto_seconds=None)
+    assert recoveries.verdict(plain, None, 0, 1000 * HOUR_US) == "unproven"
+    assert recoveries.verdict(plain, rehearsal(seconds=1e6), 0, 1000 * HOUR_US) == "good"
