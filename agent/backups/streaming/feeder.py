@@ -7,6 +7,7 @@ other end it inherits itself: only our `shutdown` ends that stream, after the co
 import concurrent.futures
 import contextlib
 import os
+import select
 import socket
 from collections.abc import Iterator
 
@@ -15,6 +16,7 @@ from agent.clock import Deadline
 from agent.transports import local
 
 _SIGNAL = os.EFD_CLOEXEC | os.EFD_NONBLOCK
+_PATIENCE_SECONDS = 5.0  # for restic's first word about its progress; then the command is started all the same
 
 
 class Feeder:
@@ -22,17 +24,24 @@ class Feeder:
 
     def __init__(self, producer: Producer, place: Place, deadline: Deadline) -> None:
         self._producer, self._place, self._deadline = producer, place, deadline
+        self._ready: int | None = None
         self.produced: Produced | None = None
+
+    def begin(self) -> None:
+        """Let the command begin: restic has opened the repository, and locked it for us. It is not run in vain before that."""
+        if self._ready is not None:
+            os.eventfd_write(self._ready, 1)
 
     @contextlib.contextmanager
     def feed(self) -> Iterator[local.Feed]:
         """The command runs for as long as the context lasts, anew each time."""
         self.produced = None
         ours, theirs = socket.socketpair()
+        self._ready = ready = os.eventfd(0, _SIGNAL)
         spoilt, over = os.eventfd(0, _SIGNAL), os.eventfd(0, _SIGNAL)
         try:
             with ours, theirs, concurrent.futures.ThreadPoolExecutor(1) as threads:
-                pumping = threads.submit(self._pump, ours, spoilt, over)
+                pumping = threads.submit(self._pump, ours, spoilt, (ready, over))
                 try:
                     yield local.Feed(stdin=theirs.fileno(), keep=(ours.fileno(),), stop=spoilt)
                 finally:  # restic has ended
@@ -41,11 +50,14 @@ class Feeder:
                         ours.shutdown(socket.SHUT_RDWR)
                 self.produced = pumping.result()
         finally:
-            os.close(spoilt)
-            os.close(over)
+            self._ready = None
+            for end in (ready, spoilt, over):
+                os.close(end)
 
-    def _pump(self, ours: socket.socket, spoilt: int, over: int) -> Produced | None:
-        is_whole = False
+    def _pump(self, ours: socket.socket, spoilt: int, news: tuple[int, int]) -> Produced | None:
+        is_whole, over = False, news[1]
+        if over in select.select(news, (), (), _PATIENCE_SECONDS)[0]:
+            return None
         try:
             produced = self._producer.run(self._place, self._deadline, ours.sendall, over)
             is_whole = produced is not None and produced.is_good

@@ -29,7 +29,9 @@ def save(job: Job, setting: Setting, producer: Producer, filename: str, at_least
     setting.report(Progress(phase="saving"))
     arguments = ["--json", f"--host={job.host}", *(f"--tag={tag}" for tag in snapshots.tags(job))]
     arguments += ["--stdin", f"--stdin-filename={filename}"]
-    saved = repository.call_or_found(restic, job, "backup", *arguments, hear=_progress(setting), feed=feeder.feed)
+    saved = repository.call_or_found(
+        restic, job, "backup", *arguments, hear=_progress(setting, feeder), feed=feeder.feed
+    )
     summary = saved.of_type("summary") or {}
     snapshot, produced = str(summary.get("snapshot_id") or ""), feeder.produced
     if produced is None or not produced.is_good or saved.outcome is not Outcome.OK:
@@ -74,10 +76,11 @@ def _folder(job: Job) -> Path:
     return folder
 
 
-def _progress(setting: Setting) -> Callable[[str], None]:
+def _progress(setting: Setting, feeder: Feeder) -> Callable[[str], None]:
     def hear(line: str) -> None:
         message = read_message(line) or {}
         if message.get("message_type") == "status":
+            feeder.begin()
             setting.report(Progress(phase="saving", size_bytes=message.get("bytes_done", 0)))
 
     return hear
