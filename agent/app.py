@@ -191,12 +191,13 @@ class Builder:
         """What knows how each kind of execution is run and read."""
         from agent.model.execution import ExecutionKind
         from agent.runtime.surroundings import AroundPlays
+        from agent.runtime.verifying import VerifyPlays
 
         around = AroundPlays(plays=plays, noticed=noticed)
         return {
             ExecutionKind.PREPARE: around, ExecutionKind.CLEANUP: around,
             ExecutionKind.PLAYBOOK: plays, ExecutionKind.REMEDY: plays, ExecutionKind.BACKUP: saves,
-            ExecutionKind.DRILL: saves, ExecutionKind.RESTORE: saves,
+            ExecutionKind.DRILL: saves, ExecutionKind.RESTORE: saves, ExecutionKind.VERIFY: VerifyPlays(plays=plays),
             ExecutionKind.CHECK: upkeep, ExecutionKind.PRUNE: upkeep, ExecutionKind.COPY: upkeep,
         }  # fmt: skip
 
@@ -233,6 +234,7 @@ class Builder:
         from agent.runtime.scripts import Scripts
         from agent.runtime.surroundings import Surroundings
         from agent.runtime.upkeep import Upkeep
+        from agent.runtime.verifying import Verifying
         from agent.runtime.workers import Workers
         from agent.secrets import Secrets
         from agent.sinks import SinkContext
@@ -254,6 +256,10 @@ class Builder:
             store=store, clock=clock, book=book, workers=workers, works=works, failpoint=self._failpoint
         )
         gatekeeper = Gatekeeper(store, clock, book, safe_mode=health.safe_mode, failpoint=self._failpoint)
+        verifying = Verifying(
+            store=store, clock=clock, book=book, gatekeeper=gatekeeper, executor=executor, workers=workers
+        )
+        executor.attend_by(verifying.attend)
         remedies = Remedies(book=book, desk=desk, gatekeeper=gatekeeper, executor=executor, store=store, clock=clock)
         pool = SshPool(config.state / "known_hosts", clock)
         freshness = Freshness(store=store, clock=clock, book=book)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # a job has its options checked already, and pydantic takes l
 
 FAMILY = "backup"
 JOB, RESULT, PROGRESS = "job.json", "result.json", "progress.json"
+QUESTION, ANSWER = "question.json", "answer.json"  # of a job that waits, to whoever watches it
 PASSWORD_FILE = "RESTIC_PASSWORD_FILE"  # noqa: S105  # the name of a variable that holds a path
 REPOSITORY_FILE = "RESTIC_REPOSITORY_FILE"  # the same, of a url with a login in it
 AWS_FILE = "AWS_SHARED_CREDENTIALS_FILE"  # the same, of the credentials for S3
@@ -123,6 +124,7 @@ class BackupResult:
     faults: tuple[str, ...] = ()
     fault_count: int = 0
     revision: Revision | None = None  # of a device's configuration
+    cpu_seconds: float | None = None  # of the job and of all that it started
 
     def point(self, job: Job) -> Point | None:
         """The saved state as the store keeps it; None when nothing was saved."""
@@ -250,12 +252,16 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
-    """Where a job works: until when, with which environment, to whom it reports; the values of secrets, by name."""
+    """Where a job works: until when, with which environment, to whom it reports; the values of secrets, by name.
+
+    `ask` puts a question to whoever watches the job and waits for the answer; TimeoutError when none comes in time.
+    """
 
     deadline: Deadline
     environment: Mapping[str, str]
     report: Callable[[Progress], None]
     secrets: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    ask: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
 
 
 class Engine(Protocol):

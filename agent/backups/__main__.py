@@ -1,23 +1,29 @@
 """Runs one job in a process of its own: `python -m agent.backups RUN_DIR`; exit code 0 only after a full success."""
 
+import asyncio
+import dataclasses
+import gc
 import json
 import os
 import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import agent.backups
 from agent.backups import (
+    ANSWER,
     AWS_FILE,
     FAMILY,
     JOB,
     PASSWORD_FILE,
     PROGRESS,
+    QUESTION,
     REPOSITORY_FILE,
     RESULT,
     SSH_KEY_FILE,
+    BackupResult,
     Engine,
     Job,
     Outcome,
@@ -33,6 +39,7 @@ from agent.errors import WatchkeeperError
 from agent.registry import one
 from agent.transports.shim import MARK
 
+_LOOK_NS = NANOSECONDS // 5  # for an answer
 _REPORT_NS = NANOSECONDS // 2  # people look at it; twice a second is as fast as they read
 
 
@@ -50,6 +57,8 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     result = _do(job, run_dir)
+    if isinstance(result, BackupResult):
+        result = dataclasses.replace(result, cpu_seconds=round(sum(os.times()[:4]), 2))
     _write(run_dir / RESULT, dump(result), is_durable=True)
     sys.stdout.write(f"{result.summary}\n")
     return 0 if result.outcome is Outcome.OK else 1
@@ -68,6 +77,7 @@ def _do(job: Job, run_dir: Path) -> Result:
         deadline=Deadline.after(clock, job.timeout_seconds),
         environment={name: value for name, value in handed_down.items() if value},
         report=_Reporter(run_dir / PROGRESS, clock).report,
+        ask=_Asker(run_dir, Deadline.after(clock, job.timeout_seconds)).ask,
         secrets=_secrets(os.environ.get("WATCHKEEPER_SECRETS")),
     )
     try:
@@ -87,6 +97,27 @@ def _secrets(path: str | None) -> Mapping[str, str]:
     if path is None:
         return {}
     return {str(name): str(value) for name, value in json.loads(Path(path).read_bytes()).items()}
+
+
+class _Asker:
+    """Puts a question into the run folder, and waits for the answer beside it."""
+
+    def __init__(self, run_dir: Path, deadline: Deadline) -> None:
+        self._run_dir, self._deadline = run_dir, deadline
+
+    def ask(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The answer; TimeoutError when the job's time is up before it is there."""
+        _write(self._run_dir / QUESTION, json.dumps(question), is_durable=True)
+        asyncio.run(self._wait())
+        answer: Mapping[str, Any] = json.loads((self._run_dir / ANSWER).read_text(encoding="utf-8"))
+        return answer
+
+    async def _wait(self) -> None:
+        clock = self._deadline.clock
+        while not (self._run_dir / ANSWER).exists():
+            if self._deadline.is_over():
+                raise TimeoutError
+            await clock.sleep_until(clock.boottime() + _LOOK_NS)
 
 
 class _Reporter:
@@ -120,4 +151,5 @@ def _leave(*_: object) -> NoReturn:
 
 
 if __name__ == "__main__":
+    gc.disable()  # short-lived and without cycles worth collecting: walks over its own objects would only cost
     sys.exit(main(sys.argv[1:]))

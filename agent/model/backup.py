@@ -58,13 +58,14 @@ NOWHERE = Repository(name="", url="", password_secret="", per_host=False)  # of 
 class DrillPlan:
     """How a backup is proven: when, which paths must be there, within how many seconds from order to proof.
 
-    `sample` files are restored per drill; 0 stands for the whole snapshot.
+    `sample` files are restored per drill; 0 stands for the whole snapshot. `playbook` is run against what was restored.
     """
 
     every: Cadence
     contains: tuple[str, ...] = ()
     rto_seconds: float | None = None
     sample: int = 0
+    playbook: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,6 +165,7 @@ class DrillOrder:
     older: int = 0
     sample: int = 0
     cycle: Cycle = Cycle()
+    playbook: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,6 +13,7 @@ class ExecutionKind(enum.StrEnum):
     REMEDY = "remedy"
     BACKUP = "backup"
     DRILL = "drill"
+    VERIFY = "verify"  # a playbook against what a drill restored
     RESTORE = "restore"
     PREPARE = "prepare"  # a playbook before a backup
     CLEANUP = "cleanup"  # a playbook after it

@@ -21,6 +21,8 @@ def check(scene: Scene, spec: BackupSpec, place: Place, wrong: list[Fault]) -> N
     for name, around in (("prepare", spec.prepare), ("cleanup", spec.cleanup)):
         if around is not None:
             expand_actions.check_play(scene, around, place / name, wrong)
+    if spec.drill is not None and spec.drill.playbook is not None:
+        expand_actions.check_play(scene, AroundSpec(playbook=spec.drill.playbook), place / "drill", wrong)
 
 
 def on_host(plan: Backup, spec: BackupSpec, host: Host, place: Place, wrong: list[Fault]) -> Backup:

@@ -87,7 +87,11 @@ def _drill(spec: DrillSpec | None, zone: str) -> DrillPlan | None:
     if spec is None:
         return None
     return DrillPlan(
-        every=when.in_zone(spec.every, zone), contains=spec.contains, rto_seconds=spec.rto, sample=spec.sample or 0
+        every=when.in_zone(spec.every, zone),
+        contains=spec.contains,
+        rto_seconds=spec.rto,
+        sample=spec.sample or 0,
+        playbook=spec.playbook or "",
     )
 
 

@@ -119,6 +119,7 @@ class DrillSpec(ClosedModel):
 
     every: When
     sample: Count | None = Field(default=None, description="so many files each time, every file in its turn; else all")
+    playbook: Given | None = Field(default=None, description="run against what was restored: `sandbox`, `snapshot`, …")
     contains: Texts = ()
     rto: Span | None = None
 

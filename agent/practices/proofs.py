@@ -28,6 +28,7 @@ def order(backup: Backup, last: Proof | None, ordered_at_us: int) -> DrillOrder:
         older=turn // OLDER_EVERY if turn % OLDER_EVERY == 0 else 0,
         sample=backup.drill.sample if backup.drill is not None else 0,
         cycle=last.cycle if last is not None else Cycle(),
+        playbook=backup.drill.playbook if backup.drill is not None else "",
     )
 
 

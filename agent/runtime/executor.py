@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -75,6 +75,11 @@ class Executor:
         self._works = works
         self._failpoint = failpoint
         self._running: dict[str, Execution] = {}
+        self._attend: Callable[[Execution], Awaitable[None]] | None = None
+
+    def attend_by(self, attend: Callable[[Execution], Awaitable[None]]) -> None:
+        """At every look at what runs: give it what it waits for."""
+        self._attend = attend
 
     def running(self) -> tuple[Execution, ...]:
         """What runs now, as far as this process watches it."""
@@ -144,6 +149,8 @@ class Executor:
         for execution in self.running():
             ended = child.peek(self.run_dir(execution), _shim(execution), self._clock)
             if isinstance(ended, child.Running):
+                if self._attend is not None:
+                    await guard(f"attending {execution.number}", self._attend(execution), otherwise=lambda _: None)
                 continue
             await self._settle(execution, self._judge(execution, ended))
             settled += 1

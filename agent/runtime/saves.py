@@ -148,7 +148,7 @@ class Saves:
             include=tuple(args.get("include", ())), contains=backup.drill.contains if backup.drill else (),
             rto_seconds=backup.drill.rto_seconds if backup.drill else None,
             route=self._route(str(args.get("onto", backup.host))), in_place=bool(args.get("in_place")),
-            device=devices.told(self.book.policies, backup, execution),
+            device=devices.told(self.book.policies, backup, execution), drill=self._order(kind, backup, execution),
         )  # fmt: skip
 
     def _route(self, name: str) -> openssh.Route | None:

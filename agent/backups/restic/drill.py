@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.backups import DrillResult, Job, Outcome, Setting
+from agent.backups import DrillResult, Job, Outcome, Progress, Setting
 from agent.backups.restic import choosing, manifest, paths, probing, sampling, sandbox, selection
 from agent.backups.restic.choosing import UnprovenError
 from agent.backups.restic.command import Restic
@@ -112,10 +112,21 @@ class _Drill:
             self._tell(probing.faults(chosen, box, folder, deadline))
             if self._probe is not None and not self._faults:
                 self._tell(self._probe(box, deadline))
+            if self._job.drill.playbook and not self._faults:
+                self._tell(self._play(box, chosen.header.snapshot))
         except TimeoutError:
             raise UnprovenError(
                 Outcome.TIMEOUT, "restored and compared, but there was no time left to use it"
             ) from None
+
+    def _play(self, box: Path, snapshot: str) -> list[str]:
+        """What the operator's playbook says of the box, run by whoever watches this drill."""
+        playbook = self._job.drill.playbook
+        if self._setting.ask is None:
+            return [f"{playbook}: nobody watches this drill who could run it"]
+        self._setting.report(Progress(phase=f"waiting for {playbook}"))
+        answer = self._setting.ask({"playbook": playbook, "sandbox": str(box), "snapshot": snapshot})
+        return [] if answer.get("passed") is True else [f"{playbook}: {answer.get('says') or 'it failed'}"]
 
     def _tell(self, faults: list[str], count: int | None = None) -> None:
         self._faults += faults
