@@ -4,6 +4,8 @@ What was seen counts only when it did not change from before the backup began un
 exactly as many files, folders and bytes as restic says it saved. Any doubt leads to restic's own listing (survey.py).
 """
 
+import contextlib
+import functools
 import json
 import os
 import stat
@@ -11,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from agent.backups.restic import describe, manifest
-from agent.backups.restic.manifest import Draft, Entry
+from agent.backups.restic.manifest import Draft, Entry, Totals
 from agent.backups.restic.outcome import Message
 from agent.clock import Deadline
 from agent.errors import AgentError
@@ -38,8 +40,37 @@ class _Row:
         self.line, self.is_new = manifest.line_of(Entry(path=self.path, kind=self.kind, torn=True)), True
 
 
+class Previous:
+    """The last manifest; nothing of it counts where it is not what its name says, or is of an older version."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.header: manifest.Header | None = None
+        self.body = b""
+        if path is not None:
+            with contextlib.suppress(AgentError):
+                manifest.verify(path)
+                self.header, self.body = manifest.packed(path)
+
+    @functools.cached_property
+    def _lines(self) -> dict[bytes, bytes]:
+        try:
+            return {_name_in(line): line for line in manifest.unpacked(self.body)} if self.body else {}
+        except AgentError:
+            return {}
+
+    @property
+    def count(self) -> int:
+        """How many entries there are."""
+        return len(self._lines)
+
+    def line(self, stem: bytes) -> bytes:
+        """The line that begins so; empty when the entry is another one by now, or was not there."""
+        line = self._lines.get(_name_in(stem), b"")
+        return line if line.startswith(stem) else b""
+
+
 class Census:
-    """The entries of some sources below a root. `torn` ones are so from the beginning."""
+    """The entries of some sources below a root. `torn` ones are so from the beginning; `previous` spares hashing."""
 
     def __init__(
         self,
@@ -49,15 +80,15 @@ class Census:
         root: str = "",
         is_excluded: Callable[[str], bool] = lambda _: False,
         torn: Collection[str] = (),
-        previous: Path | None = None,
+        previous: Previous | None = None,
     ) -> None:
         self._sources, self._root, self._known_torn = sources, root, torn
         self._is_excluded, self._deadline = is_excluded, deadline
-        self._previous = _Previous(previous)
+        self._previous = previous or Previous(None)
         self._rows: list[_Row] = []
         self._is_stopped = False
         self.torn = self.files = self.size_bytes = 0
-        self._folders = len({above for source in sources for above in _above(source)})
+        self._folders = above(sources)
 
     @property
     def hashed(self) -> int:
@@ -84,14 +115,13 @@ class Census:
         """Give up: nobody wants to know any more."""
         self._is_stopped = True
 
-    def agrees(self, summary: Message) -> bool:
-        """Whether restic saved as many files, folders and bytes as were seen."""
-        files, folders = (sum(int(summary.get(name, 0)) for name in names) for names in (_FILES, _FOLDERS))
-        seen = (self.files, self._folders, self.size_bytes)
-        return (files, folders, int(summary.get("total_bytes_processed", 0))) == seen
+    @property
+    def totals(self) -> Totals:
+        """What was seen, in numbers."""
+        return Totals(files=self.files, folders=self._folders, size_bytes=self.size_bytes, torn=self.torn)
 
     def settle(self, started_ns: int) -> bool:
-        """Look at everything once more, after the backup; False when folders changed: then more may have."""
+        """After the backup: see whether all is as it was when it began; False when folders changed: then more may have."""
         for row in self._rows:
             if row.path in self._known_torn:
                 row.tear()
@@ -117,15 +147,9 @@ class Census:
             now = os.lstat(self._root + row.path)
         except OSError:
             return False
-        seen = row.seen
-        is_same = (
-            now.st_ctime_ns == seen.st_ctime_ns
-            and now.st_ino == seen.st_ino
-            and now.st_mtime_ns == seen.st_mtime_ns
-            and now.st_size == seen.st_size
-            and now.st_ctime_ns < started_ns
-        )
-        if is_same and now.st_ctime_ns >= started_ns - _TICK_NS:
+        changed_ns = now.st_ctime_ns  # whatever changes, this does as well
+        is_same = changed_ns == row.seen.st_ctime_ns and now.st_ino == row.seen.st_ino and changed_ns < started_ns
+        if is_same and changed_ns >= started_ns - _TICK_NS:
             before = row.line  # it may have changed once more within the same tick, after it was read
             self._describe(row)
             return row.line == before
@@ -187,31 +211,16 @@ class Census:
                 yield from self._below(path)
 
 
-class _Previous:
-    """The lines of the last manifest; none where there is no good one, then everything is hashed again."""
+def agrees(totals: Totals, summary: Message) -> bool:
+    """Whether restic saved as many files, folders and bytes."""
+    files, folders = (sum(int(summary.get(name, 0)) for name in names) for names in (_FILES, _FOLDERS))
+    seen = (totals.files, totals.folders, totals.size_bytes)
+    return (files, folders, int(summary.get("total_bytes_processed", 0))) == seen
 
-    def __init__(self, path: Path | None) -> None:
-        self._lines: dict[bytes, bytes] = {}
-        self.body = b""
-        if path is None:
-            return
-        try:
-            manifest.verify(path)
-            header, lines, self.body = manifest.packed(path)
-        except AgentError:
-            return
-        if header.get("format") == manifest.FORMAT and self.body:
-            self._lines = {_name_in(line): line for line in lines.splitlines(keepends=True)}
 
-    @property
-    def count(self) -> int:
-        """How many entries there are."""
-        return len(self._lines)
-
-    def line(self, stem: bytes) -> bytes:
-        """The line that begins so; empty when the entry is another one by now, or was not there."""
-        line = self._lines.get(_name_in(stem), b"")
-        return line if line.startswith(stem) else b""
+def is_unchanged(summary: Message) -> bool:
+    """Whether restic found every file and folder as in the parent, attributes and all."""
+    return not any(summary.get(name) for name in (*_FILES[:2], *_FOLDERS[:2]))
 
 
 def _name_in(line: bytes) -> bytes:
@@ -219,6 +228,6 @@ def _name_in(line: bytes) -> bytes:
     return line[: line.find(b'", "')]
 
 
-def _above(source: str) -> Iterator[str]:
-    """The folders above a source; restic saves them as well."""
-    return (source[:at] for at, sign in enumerate(source) if sign == "/" and at)
+def above(sources: Sequence[str]) -> int:
+    """How many folders there are above the sources; restic saves them as well."""
+    return len({source[:at] for source in sources for at, sign in enumerate(source) if sign == "/" and at})

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,12 +56,26 @@ class Entry:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Totals:
+    """What the entries of a manifest come to; `folders` with those above the sources, as restic counts them."""
+
+    files: int
+    folders: int
+    size_bytes: int
+    torn: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Header:
-    """What a manifest is about: the snapshot, when it was begun (µs UTC), and the paths that were asked for."""
+    """What a manifest is about: the snapshot, when it was begun (µs UTC), and the paths that were asked for.
+
+    `totals` are known where they were counted before the entries were written down.
+    """
 
     snapshot: str
     at_us: int
     sources: tuple[str, ...]
+    totals: Totals | None = None
 
 
 def folder_of(state: Path, key: str) -> Path:
@@ -160,7 +174,7 @@ def read(path: Path) -> tuple[Header, Iterator[Entry]]:
     first = json.loads(next(lines, "{}"))
     if first.get("format") not in _READABLE:
         raise AgentError(f"the manifest {path.name} is of another version", hint=_HINT)
-    header = Header(snapshot=first["snapshot"], at_us=first["at_us"], sources=tuple(first["sources"]))
+    header = _header(first)
     return header, (_entry(line, first["format"]) for line in lines)
 
 
@@ -172,17 +186,29 @@ def _lines(path: Path) -> Iterator[str]:
         raise AgentError(f"the manifest {path.name} cannot be read: {error}", hint=_HINT) from error
 
 
-def packed(path: Path) -> tuple[dict[str, Any], bytes, bytes]:
-    """A manifest's header, and all its entries as lines and packed as they are; the latter are empty in old ones."""
+def packed(path: Path) -> tuple[Header | None, bytes]:
+    """A manifest's header, and all its entries packed as they are; None and nothing for one of an older version."""
     try:
         data = path.read_bytes()
         opened = zlib.decompressobj(wbits=31)
-        text = opened.decompress(data) + opened.flush()
-        body = opened.unused_data
-        first, _, lines = text.partition(b"\n")
-        return json.loads(first), (gzip.decompress(body) if body else lines), body
-    except (OSError, EOFError, zlib.error, ValueError) as error:
+        first = json.loads((opened.decompress(data) + opened.flush()).partition(b"\n")[0])
+    except (OSError, zlib.error, ValueError) as error:
         raise AgentError(f"the manifest {path.name} cannot be read: {error}", hint=_HINT) from error
+    is_ours = first.get("format") == FORMAT and bool(opened.unused_data)
+    return (_header(first), opened.unused_data) if is_ours else (None, b"")
+
+
+def unpacked(body: bytes) -> list[bytes]:
+    """The lines of packed entries."""
+    try:
+        return gzip.decompress(body).splitlines(keepends=True)
+    except (OSError, EOFError, zlib.error) as error:
+        raise AgentError(f"a manifest cannot be read: {error}", hint=_HINT) from error
+
+
+def _header(first: Mapping[str, Any]) -> Header:
+    totals = Totals(**first["totals"]) if first.get("totals") else None
+    return Header(snapshot=first["snapshot"], at_us=first["at_us"], sources=tuple(first["sources"]), totals=totals)
 
 
 def line_of(entry: Entry) -> bytes:

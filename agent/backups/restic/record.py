@@ -7,9 +7,10 @@ from pathlib import Path
 
 from agent.backups import Job, Outcome, Setting
 from agent.backups.restic import manifest, patterns
-from agent.backups.restic.census import Census
+from agent.backups.restic.census import Census, Previous, agrees, is_unchanged
 from agent.backups.restic.command import Ended, Restic
-from agent.backups.restic.manifest import Draft, Header
+from agent.backups.restic.manifest import Draft, Header, Totals
+from agent.backups.restic.outcome import Message
 from agent.backups.restic.survey import Survey
 from agent.errors import InputError
 
@@ -44,50 +45,98 @@ class Record:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Made:
-    """A fresh snapshot: of what, what restic said, and when (nanoseconds since the epoch) it was begun."""
+    """A fresh snapshot: what restic said, and when (nanoseconds since the epoch) it was begun.
 
-    scene: Scene
+    `parent` is the snapshot that it was compared with, empty where restic chose.
+    """
+
     saved: Ended
     started_ns: int
+    parent: str
 
 
-def census(job: Job, setting: Setting, scene: Scene) -> Census | None:
-    """Who describes the scene while restic is at work; None when only restic can tell what belongs to it."""
-    try:
-        is_excluded = patterns.matcher(scene.exclude)
-    except InputError:
-        return None
-    previous = manifest.newest(Path(job.state), job.key)
-    return None if scene.one_file_system else Census(
-        scene.sources, setting.deadline, root=scene.root, is_excluded=is_excluded, torn=scene.torn, previous=previous
-    )  # fmt: skip
+class Recorder:
+    """Writes one manifest. `parent` is the snapshot of the last one, for restic to compare with; empty if unknown.
 
+    The first time, everything is hashed while restic works; later there is little to hash, and often nothing to do.
+    """
 
-def write(job: Job, setting: Setting, restic: Restic, made: Made, taken: Callable[[], Census | None]) -> Record | Ended:
-    """The manifest of what was saved, or restic's refusal to list it. `taken` waits for the census."""
-    scene, saved, started_ns = made.scene, made.saved, made.started_ns
-    summary = saved.of_type("summary") or {}
-    snapshot = _whole(restic, str(summary["snapshot_id"])) if saved.outcome is Outcome.OK else ""
-    with Draft(manifest.folder_of(Path(job.state), job.key), job.exec_id) as draft:
-        found = taken() if snapshot else None
-        if found is not None and found.agrees(summary) and found.settle(started_ns):
-            header = Header(snapshot=snapshot, at_us=started_ns // 1000, sources=scene.sources)
-            draft.begin(header)
-            found.write(draft)
-            return _record(header, found, draft.keep())
-        previous = manifest.newest(Path(job.state), job.key)
-        survey = Survey(draft, scene.sources, previous, setting.deadline, root=scene.root, torn=scene.torn)
-        listed = restic.call("ls", "--json", "--no-lock", str(summary["snapshot_id"]), hear=survey.hear)
+    def __init__(self, job: Job, setting: Setting, restic: Restic, scene: Scene) -> None:
+        self._job, self._setting, self._restic, self._scene = job, setting, restic, scene
+        self._path = manifest.newest(Path(job.state), job.key)
+        self._previous = Previous(self._path)
+        header = self._previous.header
+        self.parent = header.snapshot if header is not None and self._is_there(header.snapshot) else ""
+        self.census = self._census()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether all has to be hashed."""
+        return self._previous.header is None
+
+    def _is_there(self, snapshot: str) -> bool:
+        folder = self._restic.folder
+        return folder is not None and len(snapshot) == _WHOLE_ID and (folder / "snapshots" / snapshot).exists()
+
+    def _census(self) -> Census | None:
+        """Who describes the scene; None when only restic can tell what belongs to it."""
+        scene = self._scene
+        try:
+            is_excluded = patterns.matcher(scene.exclude)
+        except InputError:
+            return None
+        return None if scene.one_file_system else Census(
+            scene.sources, self._setting.deadline, root=scene.root, is_excluded=is_excluded, torn=scene.torn,
+            previous=self._previous,
+        )  # fmt: skip
+
+    def write(self, made: Made, taken: Callable[[], bool]) -> Record | Ended:
+        """The manifest of what was saved, or restic's refusal to list it. `taken` waits for the census, or takes it."""
+        summary = made.saved.of_type("summary") or {}
+        snapshot = _whole(self._restic, str(summary["snapshot_id"])) if made.saved.outcome is Outcome.OK else ""
+        with Draft(manifest.folder_of(Path(self._job.state), self._job.key), self._job.exec_id) as draft:
+            if snapshot and (found := self._from_here(draft, made, taken, snapshot)) is not None:
+                return found
+            return self._listed(draft, str(summary["snapshot_id"]))
+
+    def _from_here(self, draft: Draft, made: Made, taken: Callable[[], bool], snapshot: str) -> Record | None:
+        summary = made.saved.of_type("summary") or {}
+        header = Header(snapshot=snapshot, at_us=made.started_ns // 1000, sources=self._scene.sources)
+        if (totals := self._unchanged(made, summary)) is not None:
+            draft.begin(dataclasses.replace(header, totals=totals))
+            draft.take_over(self._previous.body)
+            return _record(header, totals, 0, draft.keep())
+        found = self.census
+        if found is None or not taken() or not agrees(found.totals, summary) or not found.settle(made.started_ns):
+            return None
+        draft.begin(dataclasses.replace(header, totals=found.totals))
+        found.write(draft)
+        return _record(header, found.totals, found.hashed, draft.keep())
+
+    def _unchanged(self, made: Made, summary: Message) -> Totals | None:
+        """What the last manifest comes to, if nothing at all has changed since, by restic's own comparison with it."""
+        last = self._previous.header
+        if last is None or last.totals is None or last.totals.torn or self._scene.torn:
+            return None
+        is_same = made.parent == last.snapshot and last.sources == self._scene.sources and is_unchanged(summary)
+        return last.totals if is_same and agrees(last.totals, summary) else None
+
+    def _listed(self, draft: Draft, snapshot: str) -> Record | Ended:
+        """By restic's own listing: a second start of it."""
+        scene = self._scene
+        survey = Survey(draft, scene.sources, self._path, self._setting.deadline, root=scene.root, torn=scene.torn)
+        listed = self._restic.call("ls", "--json", "--no-lock", snapshot, hear=survey.hear)
         if listed.outcome is not Outcome.OK or survey.header is None:
             return listed
         missing = tuple(path for path in survey.unlisted if os.path.lexists(scene.root + path))
-        return _record(survey.header, survey, draft.keep(), missing)
+        totals = Totals(files=survey.files, folders=0, size_bytes=survey.size_bytes, torn=survey.torn)
+        return _record(survey.header, totals, survey.hashed, draft.keep(), missing)
 
 
-def _record(header: Header, found: Census | Survey, kept: Path, missing: tuple[str, ...] = ()) -> Record:
+def _record(header: Header, totals: Totals, hashed: int, kept: Path, missing: tuple[str, ...] = ()) -> Record:
     return Record(
-        snapshot=header.snapshot, at_us=header.at_us, files=found.files, size_bytes=found.size_bytes,
-        hashed=found.hashed, torn=found.torn, manifest=manifest.name_of(kept), missing=missing,
+        snapshot=header.snapshot, at_us=header.at_us, files=totals.files, size_bytes=totals.size_bytes,
+        hashed=hashed, torn=totals.torn, manifest=manifest.name_of(kept), missing=missing,
     )  # fmt: skip
 
 

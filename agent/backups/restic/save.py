@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.backups import BackupResult, Job, Outcome, Progress, Setting
-from agent.backups.restic import paths, record, repository, sandbox, snapshots
-from agent.backups.restic.census import Census
+from agent.backups.restic import paths, repository, sandbox, snapshots
 from agent.backups.restic.command import Ended, Restic, cache_folder
 from agent.backups.restic.compare import FAULTS_KEPT, printable
 from agent.backups.restic.outcome import hint_for, read_message
 from agent.backups.restic.paths import MIRRORS
-from agent.backups.restic.record import Made, Record, Scene
+from agent.backups.restic.record import Made, Record, Recorder, Scene
 from agent.backups.restic.wanted import Wanted
 from agent.clock import NANOSECONDS
 
@@ -42,9 +41,10 @@ def save(job: Job, setting: Setting, wanted: Wanted) -> BackupResult:
 def save_scene(job: Job, setting: Setting, scene: Scene) -> BackupResult:
     """Save what is told. Paths below a root are saved from there by relative names: in the snapshot they begin at `/`."""
     restic = Restic(job, dataclasses.replace(setting, environment={**setting.environment, "TZ": "UTC"}))
+    recorder = Recorder(job, setting, restic, scene)
     started_ns = setting.deadline.clock.now() * 1000
-    with _counting(record.census(job, setting, scene)) as taken:
-        saved = _saved(job, setting, scene, restic, started_ns)
+    with _counting(recorder) as taken:
+        saved = _saved(job, setting, scene, restic, (started_ns, recorder.parent))
         summary = saved.of_type("summary") or {}
         if saved.outcome not in {Outcome.OK, Outcome.PARTIAL}:
             return _failed(saved.outcome, saved.why())
@@ -59,7 +59,7 @@ def save_scene(job: Job, setting: Setting, scene: Scene) -> BackupResult:
             added_bytes=int(summary.get("data_added", 0)),
         )
         try:
-            told = record.write(job, setting, restic, Made(scene=scene, saved=saved, started_ns=started_ns), taken)
+            told = recorder.write(Made(saved=saved, started_ns=started_ns, parent=recorder.parent), taken)
         except TimeoutError:
             return _unproven(result, Outcome.TIMEOUT, "saved, but there was no time left to write its manifest")
         except OSError as error:
@@ -73,23 +73,26 @@ def save_scene(job: Job, setting: Setting, scene: Scene) -> BackupResult:
 
 
 @contextlib.contextmanager
-def _counting(census: Census | None) -> Iterator[Callable[[], Census | None]]:
-    """Let the census be taken meanwhile; gives what waits for it: None when it came to nothing."""
-    if census is None:
-        yield lambda: None
+def _counting(recorder: Recorder) -> Iterator[Callable[[], bool]]:
+    """Gives what waits for the census: taken meanwhile if there is much to hash, else when it is asked for."""
+    census = recorder.census
+    if census is None or not recorder.is_first:
+        yield lambda: census is not None and census.take()
         return
     with ThreadPoolExecutor(max_workers=1) as pool:
         taking = pool.submit(census.take)
         try:
-            yield lambda: census if taking.result() else None
+            yield taking.result
         finally:
             census.stop()
 
 
-def _saved(job: Job, setting: Setting, scene: Scene, restic: Restic, started_ns: int) -> Ended:
+def _saved(job: Job, setting: Setting, scene: Scene, restic: Restic, since: tuple[int, str]) -> Ended:
+    started_ns, parent = since
     at = f"{datetime.fromtimestamp(started_ns // NANOSECONDS, UTC):%Y-%m-%d %H:%M:%S}.{started_ns % NANOSECONDS:09d}"
     arguments = ["--json", f"--host={job.host}", f"--time={at}", *(f"--tag={tag}" for tag in snapshots.tags(job))]
     arguments += [f"--exclude={pattern}" for pattern in scene.exclude]
+    arguments += [f"--parent={parent}"] if parent else []
     arguments += ["--one-file-system"] if scene.one_file_system else []
     named = [path[1:] or "." for path in scene.sources] if scene.root else scene.sources
     with contextlib.chdir(scene.root or "/"):
