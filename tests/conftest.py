@@ -11,6 +11,9 @@ from tests import canary as canaries
 
 pytest_plugins = ("tests.lab.fixtures", "tests.restics")
 
+# Debian has no server for S3; with one at hand its tests are there, and without it they are not (nothing is skipped).
+collect_ignore = [] if os.environ.get("WATCHKEEPER_TEST_S3_SERVER") else ["integration/test_repositories_s3.py"]
+
 IN_CI = os.environ.get("CI", "") not in ("", "0", "false")
 
 # Derandomised: a red run is red again. No example database: a run leaves nothing in the work tree.

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import re
 import socket
@@ -25,13 +26,15 @@ _RETRY = re.compile(r"returned error, retrying after .*: (.*(?:no such file or d
 _UNREACHED = re.compile(
     r"(?:Stat\(<config/>\)|List\(key\)) returned error, retrying after .*(?:dial tcp|lookup|handshake)"
 )
+_ABSENT = re.compile(r"returned error, retrying after .*The specified bucket does not exist")  # asked for 15 minutes
 _RETRIES = 3  # a folder on this machine does not get better by asking again; restic 0.14 would for 15 minutes
 _ANSWER_BYTES = 64_000_000  # 200,000 snapshots
 _KEPT = 200  # complaints kept for people; the rest is only counted
 _TIDY_SECONDS = 10.0  # to remove its lock after SIGINT
 _LOCK_PAUSE_SECONDS = 5.0  # a look at a lock costs half a second of one core
 _READING = {"restore", "ls", "snapshots", "dump", "find", "stats", "diff", "cat", "list"}  # takes nothing away
-_SIGNALLED = 124  # and above: it did not end by itself
+_CUT_SHORT = {124, 137, 143}  # out of time, SIGKILL, SIGTERM: it may have left its lock
+_LOOK_SECONDS = 60.0  # for a list of locks
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,9 +112,11 @@ class Restic:
             listener.complain(line)
         return listener.ended(self.version, done), done.stdout
 
-    def _plainly(self, *arguments: str) -> local.Completed:
+    def _plainly(self, *arguments: str, seconds: float = math.inf) -> local.Completed:
         argv = self._argv((*arguments, "--no-lock"))
-        return local.run(argv, deadline=self._setting.deadline, env=self._environment, limit_bytes=_ANSWER_BYTES)
+        whole = self._setting.deadline
+        deadline = whole if whole.remaining_seconds() <= seconds else Deadline.after(whole.clock, seconds)
+        return local.run(argv, deadline=deadline, env=self._environment, limit_bytes=_ANSWER_BYTES)
 
     def _argv(self, arguments: Sequence[str]) -> list[str]:
         return [self._job.program, *self._reach.options, *arguments]
@@ -130,7 +135,7 @@ class Restic:
                 feed=fed,
                 began=lambda pid: noted.append(self._register.note(pid)),
             )
-        if done.exit_code < _SIGNALLED and not listener.left_a_lock:
+        if done.exit_code not in _CUT_SHORT and not listener.left_a_lock:
             locks.forget(path for path in noted if path)
         return listener.ended(self.version, done)
 
@@ -160,9 +165,9 @@ class Restic:
 
     def _locks(self) -> list[Lock]:
         """Every lock that can be read."""
-        names = locks.ids(self._plainly("list", "locks", "-q").stdout)
-        read = [locks.read(name, self._plainly("cat", "lock", name, "-q").stdout) for name in names]
-        return [lock for lock in read if lock is not None]
+        names = locks.ids(self._plainly("list", "locks", "-q", seconds=_LOOK_SECONDS).stdout)
+        texts = [(name, self._plainly("cat", "lock", name, "-q", seconds=_LOOK_SECONDS).stdout) for name in names]
+        return [lock for name, text in texts if (lock := locks.read(name, text)) is not None]
 
 
 def _cores(job: Job) -> dict[str, str]:
@@ -180,7 +185,7 @@ class _Listener:
 
     def __init__(self, hear: Callable[[str], None] | None, veil: Callable[[str], str]) -> None:
         self._hear, self._veil = hear, veil
-        self.left_a_lock = False
+        self.left_a_lock = self._is_absent = False
         self._messages: list[Message] = []
         self._plain: list[str] = []
         self._errors = self._retries = self._unreached = 0
@@ -206,7 +211,8 @@ class _Listener:
             self._messages += [message] if self._errors <= _KEPT else []
         self._retries += _RETRY.search(line) is not None
         self._unreached += _UNREACHED.search(line) is not None
-        return max(self._retries, self._unreached) < _RETRIES
+        self._is_absent = self._is_absent or _ABSENT.search(line) is not None
+        return max(self._retries, self._unreached) < _RETRIES and not self._is_absent
 
     def ended(self, version: Version, done: local.Completed) -> Ended:
         """What it comes to."""
@@ -214,6 +220,8 @@ class _Listener:
         outcome = outcomes.classify(version, done.exit_code, stderr, self._messages)
         if self._retries >= _RETRIES:
             outcome = Outcome.DAMAGED
+        elif self._is_absent:
+            outcome = Outcome.MISSING_REPOSITORY
         elif self._unreached >= _RETRIES:
             outcome = Outcome.UNREACHABLE
         elif done.timed_out:
