@@ -142,7 +142,7 @@ def _prune(errand: Errand, setting: Setting, run_dir: Path) -> UpkeepResult:
                            f"{len(stayed)} snapshots are still there: the server does not let them be removed")  # fmt: skip
     setting.report(Progress(phase="freeing"))
     ended = forget.prune(restic)
-    counts = Counter(said.kept.values())
+    counts = dict(Counter(said.kept.values()))
     summary = f"{len(gone)} snapshots removed, {len(listed) - len(gone)} kept"
     return UpkeepResult(
         task=errand.task, outcome=ended.outcome, removed=tuple(gone), kept=counts, snapshots=len(listed) - len(gone),

@@ -102,6 +102,8 @@ def _from(source_job: Job, setting: Setting) -> tuple[str, ...]:
 def _listed_or_founded(target: Restic, job: Job, options: Sequence[str]) -> tuple[Ended, tuple[Saved, ...]]:
     """The list of the second repository; where there never was one, it is founded, cutting files as the first does."""
     ended, there = forget.everything(target)
+    if ended.outcome is Outcome.OK:
+        repository.remember(target, job)
     if ended.outcome is not Outcome.MISSING_REPOSITORY:
         return ended, there
     founded = repository.found(target, job, "--copy-chunker-params", *options)

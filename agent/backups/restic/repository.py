@@ -18,7 +18,7 @@ def call_or_found(
             return made
         ended = restic.call(*arguments, hear=hear, feed=feed)
     if ended.outcome in {Outcome.OK, Outcome.PARTIAL}:
-        _remember(restic, job)
+        remember(restic, job)
     return ended
 
 
@@ -29,7 +29,7 @@ def found(restic: Restic, job: Job, *options: str) -> Ended:
         return refusal
     made = restic.call("init", *options)
     if made.outcome is Outcome.OK:
-        _remember(restic, job)
+        remember(restic, job)
     return made
 
 
@@ -61,7 +61,8 @@ def _occupied(folder: Path) -> Ended | None:
     return None
 
 
-def _remember(restic: Restic, job: Job) -> None:
+def remember(restic: Restic, job: Job) -> None:
+    """Note that it is there: should it vanish, no other is made in its place."""
     mark = _mark(restic, job)
     if not mark.exists():
         mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
