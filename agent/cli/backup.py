@@ -44,6 +44,10 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
         Column("rpo", lambda item: span(item["rpo_s"])),
         Column("size", lambda item: size(item["size_bytes"])),
     ]
+    if any(item["drift"] for item in items):
+        from agent.cli.wording import drifted
+
+        columns.append(Column("drift", lambda item: drifted(item["drift"])))
     output.listing(items, columns, as_json=as_json, none="no backups")
 
 

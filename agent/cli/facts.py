@@ -152,6 +152,23 @@ def backup(agent: "Agent", one: "Backup") -> dict[str, Any]:
         "snapshot": point.snapshot if point else None,
         "repository": one.repository.name,
         "faults": list(proof.faults) if proof and not proof.passed else [],
+        "drift": drift(agent, one) if one.drift else None,
+    }
+
+
+def drift(agent: "Agent", one: "Backup") -> dict[str, Any] | None:
+    """The last change of a device outside a window for changes; None when there never was one."""
+    from agent.runtime.drift import baseline
+
+    with agent.store.read() as reader:
+        known = baseline(reader, one.key)
+    if known is None or not known.drift_at_us:
+        return None
+    return {
+        "at": rfc3339(known.drift_at_us),
+        "stands": bool(known.drifted),
+        "commit": known.drift_commit,
+        "lines": list(known.drift_lines),
     }
 
 

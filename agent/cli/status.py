@@ -9,7 +9,7 @@ import typer
 from agent.cli import output, plain
 from agent.cli.context import the_agent
 from agent.cli.output import AsJson
-from agent.cli.wording import ago, plural, span
+from agent.cli.wording import ago, drifted, plural, span
 
 if TYPE_CHECKING:
     from agent.runtime.agent import Agent
@@ -108,6 +108,11 @@ def tell(found: dict[str, Any], now_us: int) -> None:
             [(one["item"], one["host"], one["verdict"], _moment(one["last_good_at"]), _moment(one["proven_at"]))
              for one in found["backups"]],
         )  # fmt: skip
+    for one in found["backups"]:
+        if one["drift"]:
+            told = "; ".join(one["drift"]["lines"][:1])
+            style = "warning" if one["drift"]["stands"] else "pending"
+            output.say(f"{one['host']} was changed outside a window: {drifted(one['drift'])}: {told}", style=style)
     for one in found["running"]:
         output.say(f"{one['number']} {one['kind']} {one['item']} is {one['state']} on {', '.join(one['hosts'])}")
     output.say()

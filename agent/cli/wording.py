@@ -3,8 +3,10 @@
 import os
 import pwd
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 MICROSECONDS = 1_000_000
 _NOBODY = "4294967295"  # (uid_t)-1: nobody logged in, proc_pid_loginuid(5)
@@ -57,6 +59,13 @@ def local(at_us: int | None) -> str:
 def time_of_day(at_us: int) -> str:
     """The clock on the wall: `02:47:04`."""
     return local(at_us)[11:]
+
+
+def drifted(found: Mapping[str, Any] | None) -> str:
+    """The last drift of a device, in a few words; "" when there was none."""
+    if found is None:
+        return ""
+    return f"{found['at'][:16].replace('T', ' ')} UTC, {'stands' if found['stands'] else 'past'}"
 
 
 def size(count: int | None) -> str:
