@@ -1,4 +1,4 @@
-"""backup: list, run, restore, drill, snapshots."""
+"""backup: list, report, run, restore, drill, snapshots; of repositories: check, prune, copy."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from agent.cli import ExitCode, output, plain
+from agent.cli import ExitCode, output, plain, upkeep
 from agent.cli.context import parts_of, the_agent
 from agent.cli.following import POLL_NS, Meter, follow, goes_on
 from agent.cli.options import moment
 from agent.cli.output import AsJson, Column
-from agent.cli.wording import ago, local, person, plural, size, span
+from agent.cli.wording import ago, local, person, plural, size
 from agent.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ Why = Annotated[str, typer.Option(help="Why; it is written down.")]
 
 @app.command("list")
 def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
-    """List backups: when the last good one was made, and when one was last proven by restoring it."""
-    from agent.cli import facts
+    """List backups: the last good one, when one was last proven by restoring it, the promises and what is attained."""
+    from agent.cli import backup_report, facts
 
     with the_agent(ctx) as agent:
-        items = facts.backups(agent)
+        items = [{**item, **backup_report.numbers(agent, str(item["key"]))} for item in facts.backups(agent)]
         times = {str(item["key"]): _times(agent, str(item["key"])) for item in items}
         now_us = agent.clock.now()
     columns = [
@@ -41,14 +41,27 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
         Column("host", lambda item: item["host"]),
         Column("last good", lambda item: ago(times[str(item["key"])][0], now_us)),
         Column("proven", lambda item: ago(times[str(item["key"])][1], now_us)),
-        Column("rpo", lambda item: span(item["rpo_s"])),
+        Column("rpo", lambda item: backup_report.of(item["rpo_now_s"], item["rpo_s"])),
+        Column("rto", lambda item: backup_report.of(item["rto_measured_s"], item["rto_s"])),
         Column("size", lambda item: size(item["size_bytes"])),
+        Column("trend", lambda item: item["trend"]),
+        Column("growth", backup_report.per_day),
+        Column("copies", lambda item: ", ".join(item["copies"])),
     ]
     if any(item["drift"] for item in items):
         from agent.cli.wording import drifted
 
         columns.append(Column("drift", lambda item: drifted(item["drift"])))
     output.listing(items, columns, as_json=as_json, none="no backups")
+
+
+@app.command()
+def report(ctx: typer.Context, *, as_json: AsJson = False) -> None:
+    """Reckon up 30 days: success, worst RPO and RTO, growth, cost, when a disk is full, hosts of which nothing is saved."""
+    from agent.cli import backup_report
+
+    with the_agent(ctx) as agent:
+        backup_report.show(agent, as_json=as_json)
 
 
 def _times(agent: "Agent", key: str) -> tuple[int | None, int | None]:
@@ -223,3 +236,8 @@ def snapshots(ctx: typer.Context, which: Which, *, host: OnHost = None, as_json:
         Column("run", lambda item: item["run"]),
     ]
     output.listing(items, columns, as_json=as_json, none="no snapshots")
+
+
+app.command("check")(upkeep.check)
+app.command("prune")(upkeep.prune)
+app.command("copy")(upkeep.copy)

@@ -3,7 +3,7 @@
 import json
 
 from agent.model.execution import ExecutionKind, ExecutionState
-from tests.acceptance.world import World
+from tests.acceptance.world import HERE, World
 
 KEY = "shop/backups/files@here"
 AROUND = """
@@ -47,6 +47,7 @@ def is_over(world: World) -> bool:
 
 def test_a_daemon_that_dies_in_the_middle_of_each_step_leaves_no_host_prepared(world: World) -> None:
     """Killed after each of the three starts: the next one takes the round up where it stands; no step is taken twice."""
+    world.hosts({"here": HERE, "spare": HERE})
     shop(world)
     for _ in STEPS:
         world.start("after-dispatch", 1).ends()
@@ -58,6 +59,24 @@ def test_a_daemon_that_dies_in_the_middle_of_each_step_leaves_no_host_prepared(w
     assert steps(world) == ["prepare", "cleanup"]
     assert len({one.args["round"] for one in done}) == 1
     assert all(one.actor == "agent" for one in done)
+    reports_it(world)
+
+
+def reports_it(world: World) -> None:
+    """What listing and report say of the one backup that was made."""
+    [listed] = json.loads(world.command("backup", "list", "--json").stdout)["items"]
+    assert (listed["verdict"], listed["rpo_s"], listed["rto_s"], listed["copies"]) == ("good", 86400.0, None, [])
+    assert (listed["size_bytes"], listed["trend"], listed["success_rate"]) == (3, "▁", 1.0)
+    assert 0 <= listed["rpo_now_s"] < 600
+    report = json.loads(world.command("backup", "report", "--json").stdout)
+    [item], [repository] = report["items"], report["repositories"]
+    assert (item["runs"], item["success_rate"], item["growth_bytes_per_day"]) == (1, 1.0, None)
+    assert item["cpu_s"] > 0
+    assert item["wall_s"] > 0
+    assert (repository["backups"], repository["full_in_s"]) == ([KEY], None)
+    assert repository["free_bytes"] > 0
+    assert report["hosts_without_backup"] == ["spare"]
+    assert "nothing is saved of 1 host: spare" in world.command("backup", "report").stdout
 
 
 def test_cleanup_follows_a_failed_prepare_and_a_command_decides_whether_there_is_a_round_at_all(world: World) -> None:
