@@ -63,8 +63,12 @@ def test_a_router_is_kept_and_its_drift_is_an_incident_until_it_is_gone(world: W
     (incident,) = incidents(shell)
     assert incident["title"] == "lab-router was changed outside a window for changes"
     assert "+route-map out permit 10" in incident["why"]
+    assert "lab-router was changed outside a window: " in shell.types("status", code=0)
     backed_up(shell)
     assert len(incidents(shell)) == 1, "it stands: no second incident, and no second line"
+    (listed,) = shell.reads("backup", "list")["items"]
+    assert listed["drift"]["stands"]
+    assert "+route-map out permit 10" in listed["drift"]["lines"]
     patch = shell.types("config", "diff", "lab-router")
     assert "+route-map out permit 10" in patch
     assert "-password <hidden:" in patch, "a secret that changed is seen to change"
