@@ -7,6 +7,8 @@ Encryption and MAC": JSON with the parameters, and the master key under AES-256-
 import base64
 import hashlib
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -25,6 +27,19 @@ def cheapen(repository: Path, password: str, renamed: str = "") -> None:
     (path.parent / hashlib.sha256(text).hexdigest()).write_bytes(text)
 
 
+def lay_lock(repository: Path, password: str, lock: Mapping[str, object]) -> str:
+    """Put a lock into a repository as a restic of another machine would have left it; its id."""
+    (path,) = (repository / "keys").iterdir()
+    key = json.loads(path.read_text())
+    master = json.loads(_open(_derive(key, password), base64.b64decode(key["data"])))
+    parts = (master["encrypt"], master["mac"]["k"], master["mac"]["r"])
+    sealed = _seal(b"".join(map(base64.b64decode, parts)), json.dumps(lock).encode(), os.urandom(16))
+    name = hashlib.sha256(sealed).hexdigest()
+    (repository / "locks").mkdir(exist_ok=True)
+    (repository / "locks" / name).write_bytes(sealed)
+    return name
+
+
 def _derive(key: dict[str, str], password: str) -> bytes:
     """32 bytes for AES, 16 for Poly1305's k, 16 for its r."""
     effort = {name.lower(): int(key[name]) for name in ("N", "r", "p")}
@@ -38,8 +53,8 @@ def _open(derived: bytes, data: bytes) -> bytes:
     return _stream(derived, nonce, sealed)
 
 
-def _seal(derived: bytes, plain: bytes) -> bytes:
-    nonce = bytes(range(16))  # for a key of its own, used once
+def _seal(derived: bytes, plain: bytes, nonce: bytes = bytes(range(16))) -> bytes:
+    """The usual nonce is for a key of its own, used once."""
     sealed = _stream(derived, nonce, plain)
     return nonce + sealed + Poly1305.generate_tag(_mac_key(derived, nonce), sealed)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -31,7 +32,7 @@ _RETRIES = 3  # a folder on this machine does not get better by asking again; re
 _ANSWER_BYTES = 64_000_000  # 200,000 snapshots
 _KEPT = 200  # complaints kept for people; the rest is only counted
 _TIDY_SECONDS = 10.0  # to remove its lock after SIGINT
-_LOCK_PAUSE_SECONDS = 5.0  # a look at a lock costs half a second of one core
+_LOCK_PAUSES = (0.5, 1.0, 2.0, 5.0)  # seconds between looks, the last for good: each costs half a second of one core
 _READING = {"restore", "ls", "snapshots", "dump", "find", "stats", "diff", "cat", "list"}  # takes nothing away
 _CUT_SHORT = {124, 137, 143}  # out of time, SIGKILL, SIGTERM: it may have left its lock
 _LOOK_SECONDS = 60.0  # for a list of locks
@@ -92,7 +93,7 @@ class Restic:
         stale by restic's own rule, a command that only reads goes on without a lock.
         """
         patience = Deadline.after(self._setting.deadline.clock, self._job.lock_wait_seconds)
-        while True:
+        for pause in itertools.chain(_LOCK_PAUSES, itertools.repeat(_LOCK_PAUSES[-1])):
             self._tidy()
             ended = self._once(arguments, hear, feed)
             if ended.outcome is not Outcome.LOCKED:
@@ -101,8 +102,9 @@ class Restic:
                 return self._once((*arguments, "--no-lock"), hear, feed)
             left = min(patience.remaining_seconds(), self._setting.deadline.remaining_seconds())
             if left <= 0:
-                return ended
-            locks.wait(min(left, _LOCK_PAUSE_SECONDS))
+                break
+            locks.wait(min(left, pause))
+        return ended
 
     def ask(self, *arguments: str) -> tuple[Ended, str]:
         """Run one command that answers with one JSON document, whole; without a lock, for it only reads."""

@@ -88,8 +88,9 @@ def may_unlock(
 
 
 def all_stale(locks: Sequence[Lock], now_us: int) -> bool:
-    """Whether nobody who holds an exclusive lock has renewed it for so long that restic itself calls it stale."""
-    return all(now_us - lock.at_us > STALE_US for lock in locks if lock.exclusive)
+    """Whether there are exclusive locks, and none was renewed for so long that restic itself calls it stale."""
+    exclusive = [lock for lock in locks if lock.exclusive]
+    return bool(exclusive) and all(now_us - lock.at_us > STALE_US for lock in exclusive)
 
 
 def read(lock_id: str, text: str) -> Lock | None:
