@@ -1,5 +1,6 @@
 """Every form of `every:`, the nights in which clocks change, and the edges of windows."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -281,6 +282,33 @@ def test_a_silence_is_about_some_service_and_some_hosts(
 ) -> None:
     found = calendar.silence([its_window], service, host, 15)
     assert found == ("shop/windows/nightly" if silenced else "")
+
+
+def test_a_window_for_changes_silences_nothing() -> None:
+    assert calendar.silence([window(kind=WindowKind.CHANGE, **OPEN)], "shop", "web1", 15) == ""
+
+
+@pytest.mark.parametrize(
+    ("its_window", "since_us", "until_us", "was_open"),
+    [
+        (window(**OPEN), 0, 9, False),
+        (window(**OPEN), 0, 10, True),  # opened at the last moment
+        (window(**OPEN), 12, 14, True),
+        (window(**OPEN), 19, 30, True),
+        (window(**OPEN), 20, 30, False),  # end exclusive
+        (window(**OPEN), 0, 30, True),  # opened and shut within
+        (NIGHTLY, us("2026-11-22 05:00"), us("2026-11-23 00:59"), False),
+        (NIGHTLY, us("2026-11-22 04:59"), us("2026-11-22 06:00"), True),
+        (NIGHTLY, us("2026-11-22 12:00"), us("2026-11-24 00:00"), True),
+    ],
+)
+def test_a_window_that_was_open_at_some_moment_of_a_span(
+    its_window: Window, since_us: int, until_us: int, was_open: bool
+) -> None:
+    changes = dataclasses.replace(its_window, kind=WindowKind.CHANGE)
+    assert calendar.was_open(changes, since_us, until_us) is was_open
+    named = calendar.change_window([its_window, changes], "shop", "web1", since_us, until_us)
+    assert named == ("shop/windows/nightly" if was_open else "")
 
 
 def test_the_first_open_window_gives_the_name() -> None:
