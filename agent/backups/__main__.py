@@ -1,6 +1,5 @@
 """Runs one job in a process of its own: `python -m agent.backups RUN_DIR`; exit code 0 only after a full success."""
 
-import asyncio
 import dataclasses
 import gc
 import json
@@ -108,6 +107,8 @@ class _Asker:
     def ask(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
         """The answer; TimeoutError when the job's time is up before it is there."""
         _write(self._run_dir / QUESTION, json.dumps(question), is_durable=True)
+        import asyncio  # few jobs wait for anything
+
         asyncio.run(self._wait())
         answer: Mapping[str, Any] = json.loads((self._run_dir / ANSWER).read_text(encoding="utf-8"))
         return answer

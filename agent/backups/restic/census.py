@@ -218,9 +218,15 @@ def agrees(totals: Totals, summary: Message) -> bool:
     return (files, folders, int(summary.get("total_bytes_processed", 0))) == seen
 
 
-def is_unchanged(summary: Message) -> bool:
-    """Whether restic found every file and folder as in the parent, attributes and all."""
-    return not any(summary.get(name) for name in (*_FILES[:2], *_FOLDERS[:2]))
+def is_unchanged(summary: Message, sources: Sequence[str]) -> bool:
+    """Whether restic found everything at and below the sources as in the parent, attributes and all.
+
+    A change in there changes all folders above it, those above the source too, so it counts one more than there are
+    of these; fewer are changes above the sources alone, of which nobody asked.
+    """
+    if any(summary.get(name) for name in (*_FILES[:2], _FOLDERS[0])):
+        return False
+    return int(summary.get(_FOLDERS[1], 0)) <= min(above([source]) for source in sources)
 
 
 def _name_in(line: bytes) -> bytes:

@@ -118,7 +118,9 @@ class Recorder:
         last = self._previous.header
         if last is None or last.totals is None or last.totals.torn or self._scene.torn:
             return None
-        is_same = made.parent == last.snapshot and last.sources == self._scene.sources and is_unchanged(summary)
+        is_same = (
+            made.parent == last.snapshot and last.sources == self._scene.sources and is_unchanged(summary, last.sources)
+        )
         return last.totals if is_same and agrees(last.totals, summary) else None
 
     def _listed(self, draft: Draft, snapshot: str) -> Record | Ended:
