@@ -50,7 +50,11 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
     for part in ("policies", "playbooks", "inventory", "secrets", "var"):
         (folder / part).mkdir()
-    examples = [example for name in ("docs/policies.md", "docs/device-configs.md", "docs/recovery.md", "README.md") for example in fences(name, "yaml")]
+    examples = [
+        example
+        for name in ("docs/policies.md", "docs/device-configs.md", "docs/recovery.md", "docs/backup-rounds.md", "docs/databases.md", "README.md")
+        for example in fences(name, "yaml")
+    ]
     for number, example in enumerate(example for example in examples if not example.startswith("# wrong\n")):
         named = NAMED.match(example)
         path = folder / (named[1] if named else f"policies/example-{number}.yaml")
