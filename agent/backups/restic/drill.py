@@ -89,7 +89,8 @@ class _Drill:
             if not order.sample:
                 return selection.whole(path)
             key = sampling.key_of(state, self._job.key)
-            return selection.sample(path, key, order.cycle, order.sample, self._job.contains)
+            always = [self._real(one) for one in self._job.contains]
+            return selection.sample(path, key, order.cycle, order.sample, always)
         except AgentError as error:
             raise UnprovenError(Outcome.FAILED, str(error), error.hint) from error
 
@@ -97,7 +98,8 @@ class _Drill:
         box.mkdir(mode=0o700)
         lacking = sandbox.lacking_bytes(box, chosen.size_bytes, chosen.count)
         if lacking:
-            why = f"{lacking} bytes are missing in {box.parent.parent} to restore {chosen.size_bytes}"
+            where = f"{box.parent.parent}{', which is in memory,' if sandbox.is_in_memory(box) else ''}"
+            why = f"{lacking} bytes are missing in {where} to restore {chosen.size_bytes}"
             raise UnprovenError(Outcome.NO_SPACE, why)
         done = rehearse(self._setting, self._restic, chosen, box)
         self._tell(*done.faults())
@@ -132,10 +134,14 @@ class _Drill:
         self._faults += faults
         self._count += len(faults) if count is None else count
 
+    def _real(self, path: str) -> str:
+        """What a path of the policy is in the snapshot; the links of another host are not ours to follow."""
+        return paths.canonical(path) if self._job.route is None else os.path.normpath(path)
+
     def _contains(self, chosen: Selection, box: Path) -> None:
         """The paths that must be in every point, whatever the manifest says."""
         for path in self._job.contains:
-            real = paths.canonical(path)
+            real = self._real(path)
             if not any(paths.is_below(real, source) for source in chosen.header.sources):
                 self._tell([f"must be there, but is not below what is saved: {path}"])
             elif not os.path.lexists(f"{box}{real}"):

@@ -16,6 +16,8 @@ FOLDER = "sandbox"
 _LOCK = ".lock"
 _ENTRY_BYTES = 4096  # what an inode and its share of a folder cost, at most, on usual file systems
 _MARGIN = 1.05
+_MEMORY = frozenset({"tmpfs", "ramfs"})
+_MEMORY_SHARE = 0.25  # what a drill may take from everything else that runs
 
 
 @contextlib.contextmanager
@@ -51,10 +53,35 @@ def sweep(state: Path) -> tuple[str, ...]:
 
 
 def lacking_bytes(folder: Path, size_bytes: int, entries: int) -> int:
-    """How many bytes are missing on the folder's file system to hold that much; 0 when there is room."""
+    """How many bytes are missing on the folder's file system to hold that much; 0 when there is room.
+
+    A file system that lives in memory has no more room than a share of what memory is free.
+    """
     room = os.statvfs(folder)
+    free = room.f_bavail * room.f_frsize
+    if is_in_memory(folder):
+        free = min(free, int(_free_memory() * _MEMORY_SHARE))
     needed = int(size_bytes * _MARGIN) + entries * _ENTRY_BYTES
-    return max(0, needed - room.f_bavail * room.f_frsize)
+    return max(0, needed - free)
+
+
+def is_in_memory(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> bool:
+    """Whether the folder's file system is one that fills memory instead of a disk (proc(5), mountinfo)."""
+    device = folder.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
+        fields, _, more = line.partition(" - ")
+        if fields.split()[2] == wanted:
+            return more.split()[0] in _MEMORY
+    return False
+
+
+def _free_memory() -> int:
+    """Bytes that could be had without swapping (proc(5), meminfo)."""
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 def remove(folder: Path) -> None:

@@ -65,7 +65,7 @@ def sample(path: Path, key: bytes, cycle: Cycle, wanted: int, always: Sequence[s
     header, entries = manifest.read(path)
     if cycle.order != sampling.mark_of(key):
         cycle = Cycle(order=sampling.mark_of(key))
-    seen = _Census(key, wanted, tuple(map(paths.canonical, always)))
+    seen = _Census(key, wanted, tuple(always))
     for entry in entries:
         seen.take(entry)
     drawn = sampling.draw(seen.ranks, cycle, wanted)

@@ -1,12 +1,14 @@
 """Sandboxes: private, and gone afterwards; those of dead drills are swept, those of living ones are not."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
-from agent.backups.restic.sandbox import lacking_bytes, remove, sandbox, sweep
+from agent.backups.restic.sandbox import is_in_memory, lacking_bytes, remove, sandbox, sweep
 from agent.errors import AgentError
 
 HOLDER = """
@@ -79,3 +81,27 @@ def test_room_is_counted_in_bytes_and_entries(tmp_path: Path) -> None:
     assert lacking_bytes(tmp_path, 0, 0) == 0
     assert lacking_bytes(tmp_path, 10**18, 0) > 0
     assert lacking_bytes(tmp_path, 0, 10**15) > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_in_memory_"), [("tmpfs", True), ("ramfs", True), ("ext4", False), ("fuse.x", False)]
+)
+def test_a_file_system_in_memory_is_known_as_one(tmp_path: Path, kind: str, is_in_memory_: bool) -> None:
+    device = tmp_path.stat().st_dev
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        f"20 1 0:5 / /proc rw - proc proc rw\n"
+        f"30 1 {os.major(device)}:{os.minor(device)} / /srv rw,relatime shared:1 master:2 - {kind} none rw\n"
+    )
+    assert is_in_memory(tmp_path, mounts) is is_in_memory_
+    mounts.write_text("")
+    assert not is_in_memory(tmp_path, mounts)
+
+
+def test_a_sandbox_in_memory_takes_only_a_share_of_it() -> None:
+    shm = Path("/dev/shm")
+    room = os.statvfs(shm)
+    free = psutil.virtual_memory().available
+    assert is_in_memory(shm)
+    assert lacking_bytes(shm, 1000, 1) == 0
+    assert lacking_bytes(shm, min(room.f_bavail * room.f_frsize, int(free * 0.4)), 1) > 0
