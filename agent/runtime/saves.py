@@ -115,10 +115,11 @@ class Saves:
         """The engine's job as the shim runs it."""
         backup = self.backup(execution)
         job = self.job(_KINDS[execution.kind], backup, execution)
+        gently = () if execution.kind is ExecutionKind.RESTORE else repositories.GENTLY  # for that, a person waits
         run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         (run_dir / engines.JOB).write_text(engines.dump(job), encoding="utf-8")
         return Packet(
-            argv=(sys.executable, "-I", "-m", "agent.backups", str(run_dir)),
+            argv=(*gently, sys.executable, "-I", "-m", "agent.backups", str(run_dir)),
             cwd="/",
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"},
             timeout_seconds=backup.timeout_seconds + ENDING_SECONDS,
