@@ -15,6 +15,7 @@ from agent.transports.openssh import Login, Route
 from agent.transports.ssh import SshPool
 
 MOST_BYTES = 16_000_000  # of a configuration; the largest firewalls have some megabytes
+MOST_SECONDS = 300.0  # of one command: the slowest devices take minutes
 LOGIN, ENABLE = "login:password", "login:enable"  # no names that a secret can have
 
 
@@ -33,8 +34,9 @@ class Line:
         return self._ask(command)
 
     def _ask(self, command: str) -> str:
-        seconds = self._deadline.remaining_seconds()
-        (section,) = self._pool.run_batch(self._host, [(command, seconds)], self._deadline)
+        seconds = min(self._deadline.remaining_seconds(), MOST_SECONDS)
+        soon = Deadline.after(self._deadline.clock, seconds)
+        (section,) = self._pool.run_batch(self._host, [(command, seconds)], soon)
         if section.timed_out:
             raise TransportError(
                 f"{self._host.name} did not come to an end in time",
