@@ -5,6 +5,7 @@ exactly as many files, folders and bytes as restic says it saved. Any doubt lead
 """
 
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -12,7 +13,7 @@ import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
-from agent.backups.restic import describe, manifest
+from agent.backups.restic import content, describe, manifest
 from agent.backups.restic.manifest import Draft, Entry, Totals
 from agent.backups.restic.outcome import Message
 from agent.clock import Deadline
@@ -37,7 +38,11 @@ class _Row:
 
     def tear(self) -> None:
         """It changed: nothing of it is known but its name."""
-        self.line, self.is_new = manifest.line_of(Entry(path=self.path, kind=self.kind, torn=True)), True
+        self.line, self.is_new = _torn(self), True
+
+
+def _torn(row: _Row) -> bytes:
+    return manifest.line_of(Entry(path=row.path, kind=row.kind, torn=True))
 
 
 class Previous:
@@ -165,16 +170,24 @@ class Census:
         if known := self._previous.line(stem):
             row.line, row.is_new = known, False
             return
-        where = self._root + row.path
-        try:
-            entry = describe.without_content(row.path, row.kind, seen, where)
-        except OSError:
-            row.tear()
-            return
+        row.line, row.is_new = self._line(row, stem), True
+
+    def _line(self, row: _Row, stem: bytes) -> bytes:
+        """A new line, out of what is on disk; the usual file has neither more names nor attributes nor holes."""
+        where, seen = self._root + row.path, row.seen
         if row.kind == "file":
-            entry = describe.with_content(entry, seen, self._deadline, where)
-            row.is_hashed = not entry.torn
-        row.line, row.is_new = manifest.line_of(entry), True
+            found = content.digest(where, seen, self._deadline)
+            row.is_hashed = found is not None
+            if found is None:
+                return _torn(row)
+            if seen.st_nlink == 1 and not describe.has_holes(seen) and not describe.attributes(where):
+                return stem + f'"{found}", ""]\n'.encode("ascii")
+            entry = dataclasses.replace(describe.without_content(row.path, row.kind, seen, where), sha256=found)
+            return manifest.line_of(entry)
+        try:
+            return manifest.line_of(describe.without_content(row.path, row.kind, seen, where))
+        except OSError:
+            return _torn(row)
 
     def _walk(self) -> Iterator[_Row]:
         """Every entry, a folder before what is in it, by bytes; what cannot be read is for restic to report."""

@@ -23,7 +23,7 @@ def digest(path: str | Path, seen: os.stat_result, deadline: Deadline) -> str | 
     try:
         if not is_same(seen, os.fstat(handle)):
             return None
-        found = _read(handle, deadline)
+        found = _read(handle, seen.st_size, deadline)
         return found if is_same(seen, os.fstat(handle)) else None
     except TimeoutError:
         raise
@@ -42,9 +42,13 @@ def is_same(before: os.stat_result, after: os.stat_result) -> bool:
     )
 
 
-def _read(handle: int, deadline: Deadline) -> str:
-    hashed = hashlib.sha256()
-    while data := os.read(handle, _CHUNK):
+def _read(handle: int, size: int, deadline: Deadline) -> str:
+    """The hash of what is there; a whole small file takes one call, and no more memory than it is long."""
+    chunk = min(size + 1, _CHUNK)
+    data = os.read(handle, chunk)
+    hashed = hashlib.sha256(data)
+    while data and len(data) == chunk:
+        data = os.read(handle, chunk)
         hashed.update(data)
         if deadline.is_over():
             raise TimeoutError

@@ -23,30 +23,29 @@ KINDS = {
 }
 
 
-def bare(path: str, kind: str, seen: os.stat_result) -> Entry:
-    """What one look at an inode tells."""
+def without_content(path: str, kind: str, seen: os.stat_result, where: str) -> Entry:
+    """All but the hash of a file; `where` is the entry's place on this machine."""
+    is_file = kind == "file"
     return Entry(
         path=path,
         kind=kind,
         mode=stat.S_IMODE(seen.st_mode),
         uid=seen.st_uid,
         gid=seen.st_gid,
-        size=seen.st_size if kind == "file" else 0,
+        size=seen.st_size if is_file else 0,
         mtime_ns=seen.st_mtime_ns,
         ctime_ns=seen.st_ctime_ns,
         inode=seen.st_ino,
-    )
-
-
-def without_content(path: str, kind: str, seen: os.stat_result, where: str) -> Entry:
-    """All but the hash of a file; `where` is the entry's place on this machine."""
-    return dataclasses.replace(
-        bare(path, kind, seen),
-        link=_link(where, kind, seen),
-        group=f"{seen.st_dev}:{seen.st_ino}" if kind == "file" and seen.st_nlink > 1 else "",
+        link="" if is_file else _link(where, kind, seen),
+        group=f"{seen.st_dev}:{seen.st_ino}" if is_file and seen.st_nlink > 1 else "",
         attributes=attributes(where),
-        has_holes=kind == "file" and seen.st_blocks * _BLOCK < seen.st_size,
+        has_holes=is_file and has_holes(seen),
     )
+
+
+def has_holes(seen: os.stat_result) -> bool:
+    """Whether a file takes less room than it is long."""
+    return seen.st_blocks * _BLOCK < seen.st_size
 
 
 def with_content(entry: Entry, seen: os.stat_result, deadline: Deadline, where: str) -> Entry:
