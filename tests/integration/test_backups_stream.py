@@ -19,7 +19,7 @@ from agent.model.host import Connection, Host
 from agent.transports import known_hosts, openssh
 from agent.transports.known_hosts import HostKey
 from tests.canary import search_canary
-from tests.lab.sshd import Sshd
+from tests.lab.sshd import Sshd, running_sshd
 from tests.lab.wait import until
 from tests.vault import Vault
 
@@ -253,3 +253,35 @@ def test_a_password_reaches_the_command_and_is_found_nowhere(either: Well, canar
     assert canary.encode() not in (Path(returned.target) / "shop.dump").read_bytes()
     assert canary not in f"{failed}{saved}"
     assert search_canary(canary, [well.vault.folder]) == ()
+
+
+def test_a_snapshot_that_appeared_nevertheless_is_forgotten_at_once(well: Well) -> None:
+    """Of an empty input restic 0.19 makes a snapshot, and exits with 3; here it does so after a whole one."""
+    first = well.backup("01A", "echo first")
+    half_hearted = well.vault.folder / "restic"
+    half_hearted.write_text('#!/bin/sh\nrestic "$@" || exit\nfor word; do test "$word" != backup || exit 3; done\n')
+    half_hearted.chmod(0o700)
+    failed = well.backup("01B", "echo second", program=str(half_hearted))
+    assert (failed.outcome, failed.snapshot, failed.manifest) == (Outcome.FAILED, "", "")
+    assert [path.name for path in (well.vault.repository / "snapshots").iterdir()] == [first.snapshot]
+
+
+def test_a_host_behind_another_is_saved_through_it(
+    remote: Well, sshd: Sshd, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with running_sshd(tmp_path_factory.mktemp("bastion")) as bastion:
+        hop = Host(
+            name="bastion", address=bastion.address, port=bastion.port, user=bastion.user,
+            key_file=str(bastion.key_file), connection=Connection.SSH,
+        )  # fmt: skip
+        route = remote.route
+        assert route is not None
+        pins = Path(route.known_hosts)
+        there = dataclasses.replace(hop, name="web1", address=sshd.address, port=sshd.port, key_file=str(sshd.key_file))
+        behind = dataclasses.replace(remote, route=openssh.route(dataclasses.replace(there, jumps=(hop,)), pins))
+        refused = behind.backup("01A", "echo data")
+        assert (refused.outcome, "Host key verification failed" in refused.summary) == (Outcome.FAILED, True)
+        kind, body = bastion.public_key.split()
+        known_hosts.pin(pins, hop, HostKey(type=kind, base64=body))
+        assert behind.backup("01B", "echo data").outcome is Outcome.OK
+        assert bastion.log.read_text().count("Accepted publickey") == 1

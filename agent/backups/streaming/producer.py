@@ -16,6 +16,7 @@ from agent.transports.openssh import Route
 _BLANK = "********"
 _SHORTEST = 4  # characters of a line of a secret; blanking shorter ones would make the words unreadable
 _TAIL = 8_000  # bytes of stderr that are kept: the last words tell why
+_LINES = 3  # of ssh: the last is not the one that says most
 _SHOWN = 300  # characters of it in a summary
 _CODES = {
     126: "cannot be run (126)",
@@ -91,7 +92,8 @@ class Producer:
             what = "the connection was lost" if is_remote and passing.frame.has_begun else (
                 "there is no connection" if is_remote else "its shell was ended"
             )  # fmt: skip
-            return Produced(outcome=Outcome.FAILED, why=f"{what} before the command had ended{said}", hint=_AGAIN)
+            why = f"{what} before the command had ended{self._said(words, _LINES)}"
+            return Produced(outcome=Outcome.FAILED, why=why, hint=_AGAIN)
         if code:
             ending = _CODES.get(code, f"failed with {code}")
             return Produced(outcome=Outcome.FAILED, why=f"the command {ending}{said}", hint=_BY_HAND)
@@ -99,12 +101,12 @@ class Producer:
             return Produced(outcome=Outcome.FAILED, why=f"the command succeeded and wrote nothing{said}", hint=_BY_HAND)
         return Produced(outcome=Outcome.OK, size_bytes=passing.size_bytes, sha256=passing.hashed.hexdigest())
 
-    def _said(self, words: str) -> str:
-        """The last line of its stderr, short and without secrets."""
+    def _said(self, words: str, count: int = 1) -> str:
+        """The last lines of its stderr, short and without secrets."""
         for secret in self._secrets:
             words = words.replace(secret, _BLANK)
         lines = [line for line in words.splitlines() if line.strip()]
-        last = "".join(one if one.isprintable() else " " for one in lines[-1]) if lines else ""
+        last = "".join(one if one.isprintable() else " " for one in "; ".join(lines[-count:]))
         return f": {' '.join(last.split())[-_SHOWN:]}" if lines else ""
 
 
