@@ -25,6 +25,7 @@ class Known:
     failed: str = ""
     skipped: str = ""
     cleanup: str = ""
+    restore_seconds: float | None = None  # what a restore of the newest point would take, learned from drills
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +57,7 @@ def judge(backup: Backup, known: Known, now_us: int) -> Judgement:
         or _unproven(backup, known, now_us)
         or _ahead(known, now_us)
         or _failed(backup, known)
+        or _too_slow(backup, known)
         or _as_it_is(known, now_us)
     )
 
@@ -122,6 +124,15 @@ def _failed(backup: Backup, known: Known) -> Judgement | None:
     enough = backup.rpo_seconds is not None and known.point is not None
     verdict = Verdict.WARNING if enough else Verdict.CRITICAL
     return Judgement(standing=Standing.FAILED, verdict=verdict, summary=f"the last run failed: {known.failed}")
+
+
+def _too_slow(backup: Backup, known: Known) -> Judgement | None:
+    """It grew, or its repository got slower: told before a disaster would tell it."""
+    rto, expected = backup.drill.rto_seconds if backup.drill is not None else None, known.restore_seconds
+    if rto is None or expected is None or expected <= rto:
+        return None
+    summary = f"a restore would take about {_hours(expected)}, more than its rto of {_hours(rto)}"
+    return Judgement(standing=Standing.GOOD, verdict=Verdict.WARNING, summary=summary)
 
 
 def _as_it_is(known: Known, now_us: int) -> Judgement:

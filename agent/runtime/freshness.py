@@ -11,6 +11,7 @@ from agent.model.check import Check
 from agent.model.execution import OPEN_STATES, Execution, ExecutionKind, ExecutionState
 from agent.model.look import Look
 from agent.practices import backups as practice
+from agent.practices import proofs
 from agent.practices.backups import Known
 from agent.practices.surroundings import AROUND
 from agent.runtime import holds
@@ -56,15 +57,24 @@ class Freshness:
     def _known(self, reader: Reader, backup: Backup) -> Known:
         key, now_us = backup.key, self.clock.now()
         recent = executions.listing(reader, correlation_id=key, limit=RECENT)
+        point = backups.last_point(reader, key)
         return Known(
             watched_us=dues.last_runs(reader).get(f"watched:{key}", now_us),
-            point=backups.last_point(reader, key),
+            point=point,
+            restore_seconds=_restore_seconds(reader, backup, point),
             proof=backups.last_proof(reader, key),
             first_us=backups.first_at(reader, key) if backup.drill is not None else None,
             failed=_failed(recent),
             skipped=_skipped(recent),
             cleanup=_cleanup(recent, is_open=key in holds.rounds(reader), now_us=now_us),
         )
+
+
+def _restore_seconds(reader: Reader, backup: Backup, point: Point | None) -> float | None:
+    """How long a restore would take, where a promise is to be kept."""
+    if point is None or backup.drill is None or backup.drill.rto_seconds is None:
+        return None
+    return proofs.predicted_seconds(backups.proofs(reader, backup.key, proofs.LEARNED_FROM), point.size_bytes)
 
 
 def _failed(recent: list[Execution]) -> str:

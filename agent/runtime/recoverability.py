@@ -2,14 +2,14 @@
 
 import dataclasses
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from agent.clock import Clock, rfc3339
-from agent.model.backup import Backup, Point
+from agent.model.backup import Backup, Point, Proof
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
-from agent.practices import places
+from agent.practices import places, proofs
 from agent.practices import recoverability as practice
 from agent.practices.places import Place
 from agent.practices.recoverability import SPAN_US, Trial
@@ -56,7 +56,8 @@ class Recoverability:
         recent = executions.listing(reader, correlation_id=backup.key, since_us=since_us)
         trials = list(_trials(recent))
         rpo = practice.rpo_series(points, since_us, now_us)
-        rto = practice.rto_series(backups.proofs(reader, backup.key), since_us)
+        drilled = backups.proofs(reader, backup.key)
+        rto = practice.rto_series(drilled, since_us)
         rate, cost = practice.success_rate(trials, since_us), practice.cost(trials, points, since_us)
         return {
             "key": backup.key,
@@ -75,6 +76,7 @@ class Recoverability:
             "rto_measured_s": round(rto[-1].seconds, 1) if rto else None,
             "rto_worst_s": _rounded(practice.worst(rto)),
             "rto_series": [{"at": rfc3339(one.at_us), "s": round(one.seconds, 1)} for one in rto],
+            **_promised(backup, drilled, points, now_us),
             "growth_bytes_per_day": _rounded(practice.growth(points, since_us, now_us)),
             "added_bytes": cost.added_bytes,
             "wall_s": round(cost.wall_seconds, 1),
@@ -125,6 +127,18 @@ def _trials(recent: Iterable[Execution]) -> Iterator[Trial]:
                 ok=one.state is ExecutionState.SUCCEEDED,
                 cpu_seconds=one.detail.get("cpu_seconds"),
             )
+
+
+def _promised(backup: Backup, drilled: Sequence[Proof], points: Sequence[Point], now_us: int) -> dict[str, Any]:
+    """How long a restore of the newest point would take, and for how long one damaged file could stay unseen."""
+    sample = backup.drill.sample if backup.drill else 0
+    files = drilled[0].files if drilled else points[0].files if points else None
+    predicted = proofs.predicted_seconds(drilled, points[0].size_bytes) if points else None
+    drills = unseen = None
+    if backup.drill is not None and files is not None:
+        drills = proofs.round_length(files, sample)
+        unseen = proofs.longest_unseen_seconds(files, sample, backup.drill.every, now_us)
+    return {"rto_predicted_s": _rounded(predicted), "unseen_drills": drills, "unseen_s": _rounded(unseen)}
 
 
 def _disk(place: Place) -> tuple[int | None, int | None]:

@@ -59,6 +59,10 @@ def test_a_drill_of_a_sample_asks_a_playbook_and_what_it_denies_is_an_incident(w
     assert (asked.state, asked.args["playbook"]) == (ExecutionState.SUCCEEDED, "verify.yml")
     assert asked.args["vars"]["sandbox"] == f"{world.state}/sandbox/{first.exec_id}/newest"
 
+    (report,) = json.loads(world.command("backup", "report", "--json").stdout)["items"]
+    assert (report["unseen_drills"], report["unseen_s"]) == (3, 3 * 86_400.0)
+    assert report["rto_predicted_s"] == pytest.approx(first.seconds * first.whole_bytes / first.size_bytes, rel=0.3)
+
     (world.host / "data/orders").write_text("nothing\n")
     assert world.command("backup", "run", "files").returncode == 0
     done = world.command("backup", "drill", "files", "--json")

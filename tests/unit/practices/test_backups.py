@@ -147,6 +147,25 @@ def test_where_drills_are_declared_only_what_was_restored_in_time_counts(
     assert (found.verdict is Verdict.CRITICAL) is (standing is not GOOD)
 
 
+@pytest.mark.parametrize(
+    ("rto", "expected", "more", "verdict", "summary"),
+    [
+        (1800.0, 1800.0, {}, Verdict.OK, "60 min old, proven by a restore"),
+        (1800.0, 1801.0, {}, Verdict.WARNING, "a restore would take about 30 min, more than its rto of 30 min"),
+        (1800.0, None, {}, Verdict.OK, "60 min old, proven by a restore"),
+        (None, 9000.0, {}, Verdict.OK, "60 min old, proven by a restore"),
+        (1800.0, 9000.0, {"failed": "no space"}, Verdict.WARNING, "the last run failed: no space"),
+    ],
+)
+def test_a_restore_that_would_take_too_long_is_told_before_it_is_needed(
+    rto: float | None, expected: float | None, more: dict[str, Any], verdict: Verdict, summary: str
+) -> None:
+    drills = dataclasses.replace(backup(), drill=dataclasses.replace(DRILL, rto_seconds=rto))
+    past = known(point=point(), proof=drilled(DAY), first_us=1, restore_seconds=expected, **more)
+    found = backups.judge(drills, past, NOW)
+    assert (found.verdict, found.summary) == (verdict, summary)
+
+
 @pytest.mark.parametrize(("its_point", "age"), [(point(), 3600.0), (None, 7200.0), (point(-HOUR), 0.0)])
 def test_the_age_is_a_metric(its_point: Point | None, age: float) -> None:
     assert backups.freshness(backup(), known(point=its_point), NOW).metrics == {"age": age}
