@@ -52,7 +52,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / part).mkdir()
     examples = [
         example
-        for name in ("docs/policies.md", "docs/device-configs.md", "docs/recovery.md", "docs/backup-rounds.md", "docs/databases.md", "README.md")
+        for name in ("docs/policies.md", "docs/device-configs.md", "docs/recovery.md", "docs/backup-rounds.md", "docs/drills.md", "docs/databases.md", "README.md")
         for example in fences(name, "yaml")
     ]
     for number, example in enumerate(example for example in examples if not example.startswith("# wrong\n")):
