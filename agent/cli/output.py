@@ -18,7 +18,7 @@ STYLES: Mapping[str, str] = MappingProxyType(
     {
         "ok": "green", "good": "green", "succeeded": "green", "resolved": "green", "closed": "dim",
         "warning": "yellow", "warn": "yellow", "partial": "yellow", "acknowledged": "yellow", "stale": "yellow",
-        "critical": "bold red", "failed": "bold red", "fail": "bold red", "open": "bold red", "uncertain": "bold red",
+        "critical": "bold red", "failed": "bold red", "unproven": "bold red", "fail": "bold red", "open": "bold red", "uncertain": "bold red",
         "unknown": "magenta", "pending": "dim", "suppressed": "dim", "silenced": "dim", "on": "bold red",
         "P1": "bold red", "P2": "red", "P3": "yellow",
     }

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from agent import units
-from agent.model.backup import Backup
+from agent.model.backup import Around, Backup
 from agent.model.cadence import Cadence
 from agent.model.check import Check, Threshold
 from agent.model.policy import PolicySet
@@ -123,6 +123,9 @@ def _backup(backup: Backup, hosts: tuple[str, ...]) -> Line:
         notes.append(f"rpo {units.seconds_text(backup.rpo_seconds)}")
     if backup.drill is not None:
         notes.append(f"drill {text_of(backup.drill.every)}")
+    notes += [f"{name} {one.playbook}" for name, one in _around(backup) if one is not None]
+    if backup.window:
+        notes.append(f"within {backup.window.rpartition('/')[2]}")
     return Line(
         section="backups",
         item=backup.item,
@@ -134,6 +137,10 @@ def _backup(backup: Backup, hosts: tuple[str, ...]) -> Line:
         owner=backup.owner,
         title=backup.title,
     )
+
+
+def _around(backup: Backup) -> tuple[tuple[str, Around | None], ...]:
+    return ("prepare", backup.prepare), ("cleanup", backup.cleanup)
 
 
 def _window(window: Window) -> Line:

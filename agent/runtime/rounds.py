@@ -118,7 +118,7 @@ class Rounds:
             saved_us=last.get(f"{ExecutionKind.BACKUP}:{key}"),
             drilled_us=last.get(f"{ExecutionKind.DRILL}:{key}"),
             first_us=backups.first_at(reader, key) if backup.drill is not None else None,
-            ended=_ended(executions.listing(reader, correlation_id=key, limit=RECENT)) if has_failed else None,
+            ended=ended(executions.listing(reader, correlation_id=key, limit=RECENT)) if has_failed else None,
         )
 
     def _wake_no_later_than(self, at_us: int | None, now_us: int) -> None:
@@ -138,7 +138,7 @@ class Rounds:
         host = self._book.policies.hosts[backup.host]
         results = await self._looker.look(host, [_question(backup)])
         look = next((result.look for result in results if result.key == backup.key), None)
-        summary, skipped = _answer(backup, look or (results[0].look if results else None))
+        summary, skipped = answer(backup, look or (results[0].look if results else None))
         if not summary:
             return True
         await self._workers.write(
@@ -216,7 +216,7 @@ def _question(backup: Backup) -> Check:
     )  # fmt: skip
 
 
-def _answer(backup: Backup, look: Look | None) -> tuple[str, bool]:
+def answer(backup: Backup, look: Look | None) -> tuple[str, bool]:
     """Why the backup is not begun now ("": it is), and whether that is what its policy wants."""
     if look is not None and look.verdict is Verdict.OK:
         return "", False
@@ -226,7 +226,7 @@ def _answer(backup: Backup, look: Look | None) -> tuple[str, bool]:
     return f"skip_unless could not be asked: {said}", False
 
 
-def _ended(recent: Sequence[Execution]) -> Ended | None:
+def ended(recent: Sequence[Execution]) -> Ended | None:
     """How the newest try ended."""
     for one in recent:
         if one.kind not in _TRIES or one.ended_at_us is None:

@@ -42,6 +42,11 @@ def by_hand(**more: Any) -> Request:
     return request(**{"trigger": Trigger.PERSON, "actor": "oncall", "cause": "it hangs", "mode": Mode.PROPOSE, **more})
 
 
+def planned(**more: Any) -> Request:
+    """What runs around a backup, on a host that is well."""
+    return request(**{"trigger": Trigger.PLANNED, "hosts": ("web2",), "cause": "prepare of shop/backups/files", **more})
+
+
 def facts(**more: Any) -> Facts:
     """A quiet world of ten hosts, but for what is said."""
     usual: dict[str, Any] = {
@@ -268,6 +273,44 @@ def test_a_gate_says(gate: gates.Gate, wish: Request, world: Facts, wanted: Answ
     answer = gate(wish, world)
     assert same(answer, wanted), answer
     assert answer.gate.replace(" ", "_") in {gate.__name__, gate.__name__.removesuffix("_doubt")}
+
+
+REBOOTS = facts(raised_risk=(Risk.DISRUPTIVE, "ansible.builtin.reboot"))
+
+
+@pytest.mark.parametrize(
+    ("gate", "wish", "world", "wanted"),
+    [
+        (gates.kill_switch, planned(brings_back=True), facts(kill_switch="x"),
+         no("it is on: x", needs="watchkeeper kill-switch off")),
+        (gates.evidence, planned(), facts(evidence=None), "planned: prepare of shop/backups/files"),
+        (gates.evidence, planned(), facts(distrusted=names(3)),
+         no("the host key of web2 has changed", needs="watchkeeper host trust web2")),
+        (gates.self_doubt, planned(), facts(unreachable=names(6)), YES),
+        (gates.suppression, planned(), facts(paused="x", silenced="y", parents=("z",)),
+         "planned: it answers no check that could be suppressed"),
+        (gates.breaker, planned(), facts(scopes=(scope("the fleet", 10, 9),)),
+         "planned: it is no cure that could make an illness worse"),
+        (gates.capacity, planned(), facts(floors=floor(9)),
+         no("8 healthy hosts would be left of shop, it needs 9", needs="fewer hosts at a time")),
+        (gates.capacity, planned(brings_back=True), facts(floors=floor(9)), "it puts back what an earlier step has changed"),
+        (gates.capacity, by_hand(hosts=("web3",)), facts(floors=floor(8), ledger=(past(hosts=("web2",), running=True, planned=True),)),
+         no("7 healthy hosts would be left of shop, it needs 8", needs="fewer hosts at a time")),
+        (gates.budget, planned(), facts(ledger=tuple(past(MINUTE) for _ in range(99))), "planned: as often as the policy says"),
+        (gates.budget, request(), facts(ledger=tuple(past(MINUTE, planned=True, running=True) for _ in range(99))), YES),
+        (gates.lock, planned(), facts(locks=(("web2", "RUN0000001 (patch)"),)), no("web2 is held by RUN0000001 (patch)")),
+        (gates.risk_and_mode, planned(risk=Risk.REVERSIBLE), facts(),
+         f"risk reversible (declared), planned by the policy of {RESTART}"),
+        (gates.risk_and_mode, planned(risk=Risk.REVERSIBLE), REBOOTS,
+         no("risk disruptive (raised by ansible.builtin.reboot) asks for an approver, and approvals are not built yet",
+            needs="watchkeeper playbook run restart.yml --hosts web2 --reason 'prepare of shop/backups/files'")),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)  # fmt: skip
+def test_what_a_policy_plans_around_a_backup(
+    gate: gates.Gate, wish: Request, world: Facts, wanted: Answer | str
+) -> None:
+    test_a_gate_says(gate, wish, world, wanted)
 
 
 @pytest.mark.parametrize(
