@@ -215,7 +215,10 @@ class RestoreResult:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """One snapshot of an item in its repository. `exec_id` is the execution that made it."""
+    """One snapshot of an item in its repository. `exec_id` is the execution that made it.
+
+    `doubt` says why its time cannot be true; such a one is restored only when it is named.
+    """
 
     id: str
     at_us: int
@@ -223,6 +226,7 @@ class Snapshot:
     item: str
     exec_id: str
     paths: tuple[str, ...]
+    doubt: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -39,7 +39,7 @@ def snapshots(agent: "Agent", backup: "Backup", engines: Mapping[str, type]) -> 
         runs = {one.exec_id: executions.get(reader, one.exec_id) for one in result.snapshots if one.exec_id}
     return [
         {
-            "id": one.id, "number": None, "state": "good", "service": backup.service, "item": backup.item,
+            "id": one.id, "number": None, "state": "doubtful" if one.doubt else "good", "why": one.doubt, "service": backup.service, "item": backup.item,
             "host": backup.host, "at": rfc3339(one.at_us), "at_us": one.at_us, "paths": list(one.paths),
             "run": run.number if (run := runs.get(one.exec_id)) else None,
         }

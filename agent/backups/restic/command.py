@@ -86,6 +86,11 @@ class Restic:
         """The repository for people, without any login."""
         return self._job.repository
 
+    @property
+    def now_us(self) -> int:
+        """The time by the job's clock, µs UTC."""
+        return self._setting.deadline.clock.now()
+
     def call(self, *arguments: str, hear: Callable[[str], None] | None = None, feed: Feeding | None = None) -> Ended:
         """Run one command; `hear` gets its stdout line by line, `feed` gives its stdin, anew for each try.
 

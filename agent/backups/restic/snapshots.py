@@ -1,10 +1,12 @@
 """Lists the snapshots of an item on a host, and picks one."""
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agent.backups import Job, Outcome, Snapshot
+from agent.backups.restic import plausible
 from agent.backups.restic.command import Ended, Restic
 from agent.backups.restic.survey import nanoseconds
 
@@ -22,23 +24,26 @@ def listed(restic: Restic, job: Job) -> tuple[Ended, tuple[Snapshot, ...]]:
     if ended.outcome is not Outcome.OK:
         return ended, ()
     try:
-        found = [_snapshot(one) for one in json.loads(text or "null") or []]
+        found = [_snapshot(one, restic.now_us) for one in json.loads(text or "null") or []]
     except (ValueError, KeyError, TypeError) as error:
         return Ended(outcome=Outcome.FAILED, errors=(f"restic's list of snapshots cannot be read: {error}",)), ()
     return ended, tuple(sorted(found, key=lambda one: one.at_us, reverse=True))
 
 
 def pick(snapshots: Iterable[Snapshot], *, wanted: str = "", at_us: int | None = None) -> Snapshot | None:
-    """The snapshot of that id (or its beginning), else the newest at or before a time; `snapshots` are newest first."""
+    """The snapshot of that id (or its beginning), else the newest at or before a time; `snapshots` are newest first.
+
+    One whose time cannot be true is found by its id alone.
+    """
     for one in snapshots:
-        if (not wanted or one.id.startswith(wanted)) and (at_us is None or one.at_us <= at_us):
+        if (one.id.startswith(wanted) if wanted else not one.doubt) and (at_us is None or one.at_us <= at_us):
             return one
     return None
 
 
-def _snapshot(one: Mapping[str, Any]) -> Snapshot:
+def _snapshot(one: Mapping[str, Any], now_us: int) -> Snapshot:
     ours = dict(tag.partition("=")[::2] for tag in one.get("tags") or ())
-    return Snapshot(
+    read = Snapshot(
         id=one["id"],
         at_us=nanoseconds(one["time"]) // 1000,
         host=one.get("hostname", ""),
@@ -46,3 +51,4 @@ def _snapshot(one: Mapping[str, Any]) -> Snapshot:
         exec_id=ours.get("exec", ""),
         paths=tuple(one.get("paths") or ()),
     )
+    return dataclasses.replace(read, doubt=plausible.doubt(read, now_us))
