@@ -220,7 +220,10 @@ def test_restic_killed_in_the_middle_ends_the_command(well: Well) -> None:
 
 def test_a_wrong_password_and_a_missing_repository_are_told_as_such(well: Well) -> None:
     stranger = dataclasses.replace(well, vault=dataclasses.replace(well.vault, secret="wrong"))
-    assert stranger.backup("01A", "echo data; sleep 77").outcome is Outcome.WRONG_PASSWORD
+    refused = stranger.backup("01A", f"touch {well.vault.folder}/ran; echo data")
+    assert (refused.outcome, (well.vault.folder / "ran").exists()) == (Outcome.WRONG_PASSWORD, False), (
+        "nothing runs in vain"
+    )
     shutil.rmtree(well.vault.repository)
     assert well.backup("01B", "echo data").outcome is Outcome.OK, "a first repository is made, and the command run anew"
     assert well.known == ["01B"]
