@@ -1,0 +1,121 @@
+"""Rounds on a real store and a real inventory: what is due after a failure, and a round whose policy is gone."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.app import Builder
+from agent.clock import SystemClock
+from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.runtime import holds
+from agent.runtime.agent import Agent
+from agent.store import counters, dues, executions, ids
+from agent.store.engine import Store
+
+CLOCK = SystemClock()
+KEY, GONE = "shop/backups/files@here", "shop/backups/gone@here"
+SECOND = 1_000_000
+CONFIG = """
+version: 1
+name: watch-test
+owner: on-watch
+teams: {on-watch: {members: []}}
+repositories: {main: {url: var/restic, password: {secret: main}}}
+"""
+POLICY = """
+version: 1
+service: shop
+hosts: here
+windows:
+  past: {kind: backup, start: 2020-01-01, end: 2020-01-02}
+backups:
+  files: {files: {paths: [/etc/hosts]}, repository: main, every: 12h, retries: {attempts: 1, pause: 1s}}
+  quiet: {files: {paths: [/etc/hosts]}, repository: main, every: 12h, window: past}
+"""
+TIDY = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.file: {path: "{{ marker }}", state: touch, mode: "0600"}
+"""
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    """An agent of this process, that nobody drives."""
+    files = {
+        "config.yaml": CONFIG, "policies/shop.yaml": POLICY, "playbooks/tidy.yml": TIDY, "secrets/main": "secret",
+        "inventory/hosts.yml": "all: {hosts: {here: {ansible_connection: local}}}",
+    }  # fmt: skip
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.write_text(content)
+        path.chmod(0o600)
+    built = Builder(tmp_path / "config.yaml").agent(migrate=True)
+    yield built
+    built.close()
+
+
+def filed(store: Store, key: str, kind: ExecutionKind, state: ExecutionState, **more: Any) -> Execution:
+    """An execution that ended a minute ago."""
+    item, _, host = key.partition("@")
+    ended = CLOCK.now() - 60 * SECOND
+    with store.write() as tx:
+        made = Execution(
+            id=ids.ulid(CLOCK), number=counters.next_number(tx, "RUN"), kind=kind, item=item, service="shop", host=host,
+            state=state, actor="agent", why="it is due", correlation_id=key, episode=1, attempt=1,
+            boot_id=CLOCK.boot_id, deadline_ns=CLOCK.boottime(), intent_at_us=ended, ended_at_us=ended, **more,
+        )  # fmt: skip
+        executions.insert(tx, made)
+        holds.note_end(tx, made)
+        dues.mark(tx, f"backup:{key}", ended)
+    return made
+
+
+def due(agent: Agent) -> list[tuple[str, str, int]]:
+    return [(one.key, one.why, one.attempt) for one in agent.rounds.due(CLOCK.now())]
+
+
+def test_what_failed_by_what_passes_is_tried_again_and_a_closed_window_is_waited_for(agent: Agent) -> None:
+    assert due(agent) == [(KEY, "it is due", 1)]
+    filed(
+        agent.store, KEY, ExecutionKind.BACKUP, ExecutionState.FAILED, detail={"outcome": "locked"}, args={"attempt": 1}
+    )
+    assert due(agent) == [(KEY, "try 2 of 2: the last one failed by locked", 2)]
+    filed(
+        agent.store, KEY, ExecutionKind.BACKUP, ExecutionState.FAILED, detail={"outcome": "locked"}, args={"attempt": 2}
+    )
+    assert due(agent) == []
+
+
+def test_a_round_whose_policy_is_gone_is_cleaned_up_all_the_same(agent: Agent, tmp_path: Path) -> None:
+    marker = tmp_path / "tidied"
+    cleanup = {"playbook": "tidy.yml", "variables": {"marker": str(marker)}, "timeout_seconds": 60.0}
+    args = {"round": 7, "attempt": 1, "prepares": True, "cleanup": cleanup}
+    filed(agent.store, GONE, ExecutionKind.PREPARE, ExecutionState.SUCCEEDED, args=args)
+    with agent.store.write() as tx:
+        holds.note_begin(tx, GONE, 7)
+        dues.mark(tx, f"backup:{KEY}", CLOCK.now())
+    assert due(agent) == [], "its host is prepared for another"
+    asyncio.run(drive(agent, lambda: not agent.rounds.is_open(GONE)))
+    with agent.store.read() as reader:
+        told = [(one.kind, one.state, one.summary) for one in executions.listing(reader, correlation_id=GONE)][::-1]
+    assert told[1][:2] == (ExecutionKind.BACKUP, ExecutionState.FAILED)
+    assert told[1][2] == "its policy is gone"
+    assert told[2][:2] == (ExecutionKind.CLEANUP, ExecutionState.SUCCEEDED)
+    assert marker.exists()
+
+
+async def drive(agent: Agent, until: Callable[[], bool]) -> None:
+    """Take step after step, as the daemon does."""
+    ends_ns = CLOCK.boottime() + 60 * 10**9
+    while not until():
+        assert CLOCK.boottime() < ends_ns, "it takes too long"
+        agent.rounds.poke()
+        await agent.rounds.go_on(GONE)
+        await agent.executor.poll()
+        await CLOCK.sleep_until(CLOCK.boottime() + 10**8)
