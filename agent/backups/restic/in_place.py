@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.backups import Job, Outcome, Progress, RestoreResult, Setting
 from agent.backups.putting.ground import Ground, ground
-from agent.backups.restic import sandbox
+from agent.backups.restic import paths, sandbox
 from agent.backups.restic.compare import FAULTS_KEPT, printable
 from agent.errors import AgentError, TransportError, WatchkeeperError
 
@@ -39,10 +39,12 @@ def put_back(
 
 def _ours(job: Job, box: Path) -> str:
     """What of the agent's own would be overwritten, on this machine."""
-    if job.route is not None or job.target:
+    if job.route is not None:
         return ""
-    own = [job.state, *([job.repository] if job.repository.startswith("/") else [])]
-    return next((path for path in own if os.path.lexists(f"{box}{os.path.realpath(path)}")), "")
+    own = [os.path.realpath(path) for path in (job.state, job.repository) if path.startswith("/")]
+    if job.target:
+        return next((path for path in own if paths.is_below(os.path.realpath(job.target), path)), "")
+    return next((path for path in own if os.path.lexists(f"{box}{path}")), "")
 
 
 def _laid(
