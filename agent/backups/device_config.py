@@ -84,13 +84,15 @@ class DeviceConfig:
         if isinstance(found, str):
             return _refused(job, found, is_kept=kept is not None)
         return keeping.keep(job, setting, history, keeping.Read(
-            found=found, at_us=at_us, is_hidden=options.hide_secrets, redact=wanted.shown_of_kept,
+            found=found, at_us=at_us, is_hidden=options.hide_secrets, wanted=wanted,
         ))  # fmt: skip
 
     @staticmethod
     def drill(job: Job, setting: Setting, /) -> DrillResult:
-        """Restore the encrypted copy into a sandbox and compare it with what was read."""
-        return drill(job, setting)
+        """Restore the encrypted copy into a sandbox and compare it; without a repository, let git examine the history."""
+        if job.repository:
+            return drill(job, setting)
+        return keeping.drill(job, setting, History(Path(job.state), setting.deadline.clock))
 
     @staticmethod
     def restore(job: Job, setting: Setting, /) -> RestoreResult:

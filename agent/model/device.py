@@ -29,14 +29,16 @@ class Device:
 class Revision:
     """A configuration as it was read. `content` is a hash of it without its secrets, `commit` where it is kept.
 
-    `before` is the content that was kept until now, "" for a device that is seen for the first time; `lines` are the
-    first of the `added` and `removed` lines, without secrets, each with its sign.
+    `before` is what was kept until now, in the commit `since`, seen through the rules of today; both are "" for a device
+    that is seen for the first time. `lines` are the first of the `added` and `removed` lines, without secrets, each with
+    its sign.
     """
 
     content: str
     commit: str
     at_us: int
     before: str = ""
+    since: str = ""
     added: int = 0
     removed: int = 0
     lines: tuple[str, ...] = ()
@@ -49,7 +51,7 @@ class Revision:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Baseline:
-    """What is known of a device: the content that is accepted, the one that was read last, and the last drift.
+    """What is known of a device: the content that is accepted, the one that was read last (and its commit), the last drift.
 
     `drift_at_us` is 0 while there never was one; `drifted` is the content of the drift that stands, "" when none does.
     """
@@ -57,6 +59,7 @@ class Baseline:
     accepted: str
     current: str
     read_at_us: int
+    commit: str = ""
     drifted: str = ""
     drift_at_us: int = 0
     drift_lines: tuple[str, ...] = ()

@@ -31,15 +31,18 @@ class Judgement:
 def judge(known: Baseline | None, seen: Revision, *, reaction: Reaction, window: str, has_incident: bool) -> Judgement:
     """What follows from a reading; `window` is one for changes that was open since the last reading, "" when none was."""
     if known is None:
-        first = Baseline(accepted=seen.content, current=seen.content, read_at_us=seen.at_us)
+        first = Baseline(accepted=seen.content, current=seen.content, read_at_us=seen.at_us, commit=seen.commit)
         return Judgement(verb=Verb.ACCEPT, baseline=first, why="seen for the first time: this is what is accepted")
-    read = dataclasses.replace(known, current=seen.content, read_at_us=seen.at_us)
+    read = dataclasses.replace(known, current=seen.content, read_at_us=seen.at_us, commit=seen.commit)
     if seen.content == known.accepted:
         settled = dataclasses.replace(read, drifted="")
         if known.drifted:
             return Judgement(verb=Verb.SETTLE, baseline=settled, why="its configuration is as it was accepted again")
         return Judgement(verb=Verb.NOTHING, baseline=settled, why="as it was accepted")
     accepted = dataclasses.replace(read, accepted=seen.content, drifted="")
+    if seen.content != known.current and seen.since == known.commit and not seen.is_change:
+        same = dataclasses.replace(read, drifted=seen.content) if known.drifted else accepted
+        return Judgement(verb=Verb.NOTHING, baseline=same, why="the same as before, seen through other rules")
     if seen.content == known.current:
         return _standing(read, accepted, reaction, has_incident=has_incident)
     return _changed(accepted, known, seen, reaction, window, has_incident=has_incident)

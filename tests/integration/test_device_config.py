@@ -132,8 +132,16 @@ def test_without_a_repository_git_alone_has_it_and_gives_it_back(site: Site, rou
     assert changed.revision is not None
     assert changed.revision.lines == ("+!", "+ip prefix-list here seq 5 permit any"), "secrets shown now are no change"
     assert "HIDE-one" in site.git("show", "main:lab-router.cfg")
+    quieter = site.backup("01Q", options={"hide_secrets": False, "ignore": "^ip prefix-list "})
+    assert quieter.revision is not None
+    assert not quieter.revision.is_change, "it is the same through other rules"
+    assert site.run(Kind.DRILL, "01R", snapshot=quieter.snapshot).passed
     router.configure("no ip prefix-list here")
-    assert [one.id for one in site.run(Kind.SNAPSHOTS, "01D").snapshots] == [changed.snapshot, first.snapshot]
+    assert [one.id for one in site.run(Kind.SNAPSHOTS, "01D").snapshots] == [
+        quieter.snapshot,
+        changed.snapshot,
+        first.snapshot,
+    ]
     back = site.run(Kind.RESTORE, "01E", target=str(tmp_path / "back"), snapshot=first.snapshot)
     assert back.outcome is Outcome.OK
     assert (tmp_path / "back/lab-router.cfg").read_text() == site.git("show", f"{first.snapshot}:lab-router.cfg")

@@ -144,6 +144,14 @@ class History:
         plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--text", f"--unified={context}")
         return self._git("diff", *plain, old, new, "--", file_of(host))
 
+    def examine(self) -> str:
+        """What git finds wrong with all it has; "" when nothing is."""
+        try:
+            self._git("fsck", "--strict", "--no-dangling", "--no-progress")
+        except ToolError as error:
+            return str(error)
+        return ""
+
     def resolve(self, host: str, name: str) -> str:
         """The commit of a host that a person means by its beginning."""
         found = [one.id for one in self.commits(host) if one.id.startswith(name.lower())]

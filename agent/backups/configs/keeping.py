@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from agent.backups import BackupResult, Job, Outcome, RestoreResult, Setting, Snapshot, SnapshotsResult
+from agent.backups import BackupResult, DrillResult, Job, Outcome, RestoreResult, Setting, Snapshot, SnapshotsResult
 from agent.backups.configs import gate
 from agent.backups.configs.hiding import is_hidden
 from agent.backups.configs.history import Commit, History, Kept, file_of, message_of
-from agent.backups.configs.reading import Configuration, content_of
+from agent.backups.configs.reading import Configuration, Wanted, content_of
 from agent.backups.restic import manifest, target
 from agent.backups.restic.save import Scene, save_scene
+from agent.clock import NANOSECONDS
 from agent.model.device import Device, Revision
 
 LINES_KEPT = 20
@@ -22,12 +23,12 @@ _FOLDER = "device-configs"  # under the state folder: what restic saves, for as 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Read:
-    """A whole configuration, read at `at_us`; `redact` takes the secrets out of any text of it."""
+    """A whole configuration as it was `wanted`, read at `at_us`; with `is_hidden` git gets it without its secrets."""
 
     found: Configuration
+    wanted: Wanted
     at_us: int
     is_hidden: bool
-    redact: Callable[[str], str]
 
 
 def keep(job: Job, setting: Setting, history: History, read: Read) -> BackupResult:
@@ -35,8 +36,10 @@ def keep(job: Job, setting: Setting, history: History, read: Read) -> BackupResu
     text = read.found.shown if read.is_hidden else read.found.text
     with history.writing():
         kept = history.last(job.host)
-        commit = _committed(job, history, kept, text)
-    revision = _revision(job, history, read, kept, commit)
+        since = history.commits(job.host, 1)[0] if kept is not None else None
+        commit = since if kept is not None and kept.text == text else None
+        commit = commit or _committed(job, history, text, is_first=kept is None)
+    revision = _revision(job, history, read, (kept, since, commit))
     result = BackupResult(
         outcome=Outcome.OK, summary="", snapshot=commit.id, at_us=read.at_us, files=1, size_bytes=len(text.encode())
     )
@@ -46,23 +49,23 @@ def keep(job: Job, setting: Setting, history: History, read: Read) -> BackupResu
     return _told(job, result, revision, read)
 
 
-def _committed(job: Job, history: History, kept: Kept | None, text: str) -> Commit:
-    """The commit in which this text stands; a new one when it is another text, never an empty one."""
-    if kept is not None and kept.text == text:
-        return history.commits(job.host, 1)[0]
-    what = "changed" if kept is not None else "first seen"
+def _committed(job: Job, history: History, text: str, *, is_first: bool) -> Commit:
+    what = "first seen" if is_first else "changed"
     why = (job.device or Device()).why or "by hand"
     message = message_of(job.host, what=what, why=why, item=job.item, exec_id=job.exec_id)
     return history.commit(job.host, text, message)
 
 
-def _revision(job: Job, history: History, read: Read, kept: Kept | None, commit: Commit) -> Revision:
-    content = read.found.content
-    before = "" if kept is None else content_of(read.redact(kept.text))
-    revision = Revision(content=content, commit=commit.id, at_us=read.at_us, before=before)
+def _revision(job: Job, history: History, read: Read, found: tuple[Kept | None, Commit | None, Commit]) -> Revision:
+    kept, since, commit = found
+    revision = Revision(content=read.found.content, commit=commit.id, at_us=read.at_us)
+    if kept is None or since is None:
+        return revision
+    before = content_of(read.wanted.shown_of_kept(kept.text))
+    revision = dataclasses.replace(revision, before=before, since=since.id)
     if not revision.is_change:
         return revision
-    lines = changed_lines(history.difference(f"{commit.id}~1", commit.id, job.host, context=0), read.redact)
+    lines = changed_lines(history.difference(since.id, commit.id, job.host, context=0), read.wanted.shown)
     return dataclasses.replace(
         revision,
         added=sum(line.startswith("+") for line in lines),
@@ -129,6 +132,26 @@ def snapshots(job: Job, history: History) -> SnapshotsResult:
         for one in history.commits(job.host)
     )
     return SnapshotsResult(outcome=Outcome.OK, summary=f"{len(found)} commits", snapshots=found)
+
+
+def drill(job: Job, setting: Setting, history: History) -> DrillResult:
+    """Have git examine all it has, and read the newest configuration back from it."""
+    clock = setting.deadline.clock
+    begun_ns = clock.boottime()
+    complaint = history.examine()
+    kept = history.last(job.host) if not complaint else None
+    faults = (complaint,) if complaint else () if kept is not None else (f"no configuration of {job.host} is kept",)
+    return DrillResult(
+        outcome=Outcome.DAMAGED if faults else Outcome.OK,
+        summary=faults[0] if faults else f"git has the configuration of {job.host} whole",
+        snapshot=job.snapshot,
+        passed=not faults,
+        compared=1 if kept is not None else 0,
+        faults=faults,
+        fault_count=len(faults),
+        restore_seconds=(clock.boottime() - begun_ns) / NANOSECONDS,
+        size_bytes=len(kept.text.encode()) if kept is not None else 0,
+    )
 
 
 def bring_back(job: Job, history: History) -> RestoreResult:

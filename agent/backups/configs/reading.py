@@ -7,7 +7,7 @@ from typing import Protocol
 
 from agent.backups.configs import gate
 from agent.backups.configs.gate import Expected
-from agent.backups.configs.hiding import hidden, is_hidden
+from agent.backups.configs.hiding import hidden
 
 
 class Line(Protocol):
@@ -36,8 +36,8 @@ class Wanted:
         return hidden(text, self.expected.rules, self.hide, self.key)
 
     def shown_of_kept(self, text: str) -> str:
-        """What was kept, without its secrets: it may have been kept with them or without."""
-        return text if is_hidden(text) else self.shown(text)
+        """What was kept, with its secrets or without, as it would be shown today."""
+        return self.shown(gate.tidied(text, self.expected))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -62,6 +62,22 @@ def test_a_policy_that_no_longer_asks_ends_what_it_had_opened() -> None:
     assert (judged.verb, judged.baseline.accepted) == (Verb.SETTLE, "b")
 
 
+@pytest.mark.parametrize(
+    ("since", "drifted", "verb", "accepted"),
+    [
+        ("c1", "", Verb.NOTHING, "new"),  # a rule was added that leaves a line out: what is accepted is the same
+        ("c1", "old", Verb.NOTHING, "before"),  # drift that stands goes on standing
+        ("c0", "", Verb.OPEN, "old"),  # a run in between committed something, and was killed before it was on record
+    ],
+)
+def test_the_same_through_other_rules_is_no_change(since: str, drifted: str, verb: Verb, accepted: str) -> None:
+    known = Baseline(accepted="before" if drifted else "old", current="old", read_at_us=1, commit="c1", drifted=drifted)
+    seen = Revision(content="new", commit="c2", at_us=2, before="new", since=since)
+    judged = drift.judge(known, seen, reaction=Reaction.INCIDENT, window="", has_incident=bool(drifted))
+    assert (judged.verb, judged.baseline.accepted) == (verb, accepted)
+    assert bool(judged.baseline.drifted) is (bool(drifted) or verb is Verb.OPEN)
+
+
 def test_the_reason_names_the_first_lines_and_says_that_there_are_more() -> None:
     lines = tuple(f"+line {number}" for number in range(9))
     seen = Revision(content="b", commit="c", at_us=2, before="a", added=9, lines=lines)
