@@ -63,6 +63,7 @@ def tools(clock: "Clock") -> Findings:
         ("restic", ["restic", "version"], restic, "apt-get install restic (0.14 or newer)"),
         ("ansible", [ansible, "--version"], _first_line, "pip install ansible-core, beside this program"),
         ("ssh", ["ssh", "-V"], _first_line, "apt-get install openssh-client"),
+        ("git", ["git", "--version"], _first_line, "apt-get install git"),
     )
     for name, argv, read, mend in known:
         yield _tool(name, argv, read, mend, clock)

@@ -150,7 +150,7 @@ def backup(agent: "Agent", one: "Backup") -> dict[str, Any]:
         "size_bytes": point.size_bytes if point else None,
         "files": point.files if point else None,
         "snapshot": point.snapshot if point else None,
-        "repository": one.repository.name,
+        "repository": one.repository.name or None,
         "faults": list(proof.faults) if proof and not proof.passed else [],
         "drift": drift(agent, one) if one.drift else None,
     }

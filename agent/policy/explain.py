@@ -118,7 +118,9 @@ def _remedy(remedy: Remedy, hosts: tuple[str, ...]) -> Line:
 
 
 def _backup(backup: Backup, hosts: tuple[str, ...]) -> Line:
-    notes = [f"to {backup.repository.name}"]
+    notes = [f"to {backup.repository.name or 'git'}"]
+    if backup.drift:
+        notes.append(f"drift: {backup.drift}")
     if backup.rpo_seconds is not None:
         notes.append(f"rpo {units.seconds_text(backup.rpo_seconds)}")
     if backup.drill is not None:
