@@ -17,7 +17,8 @@ RUNS = 5
 Told = Mapping[str, tuple[int, str, list[str]]]
 VERBS = {
     "check": ("list", "run", "why"),
-    "backup": ("list", "run", "drill", "restore", "snapshots"),
+    "backup": ("list", "report", "run", "drill", "restore", "snapshots", "check", "prune", "copy"),
+    "recovery": ("list", "run", "rehearse"),
     "config": ("history", "diff"),
     "playbook": ("run",),
     "incident": ("list", "show", "open", "ack", "assign", "comment", "resolve", "reopen"),
