@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.backups import BackupResult, Outcome
+from agent.backups import BackupResult, Kind, Outcome
 from agent.backups.mirror import place
 from agent.transports.openssh import Login, Route
 from tests.lab.sshd import Sshd, running_sshd
+from tests.lab.wait import until
 from tests.vault import Vault, furnish
 
 KEY = "shop/backups/files@web1"
@@ -116,3 +117,108 @@ def test_a_pulled_tree_differs_in_nothing(far: Far) -> None:
     returned = far.vault.restore("01C", far.vault.folder / "back", route=far.route)
     assert (returned.outcome, returned.faults) == (Outcome.OK, ())
     assert facts(Path(f"{returned.target}{source}")) == facts(source)
+
+
+def files(far: Far) -> set[str]:
+    """What is in the mirror of the source."""
+    top = Path(f"{far.tree}{far.vault.source}")
+    return {str(path.relative_to(top)) for path in top.rglob("*")}
+
+
+def test_only_what_changed_is_fetched_and_what_is_gone_goes(far: Far) -> None:
+    source = far.vault.source
+    first = far.backup("01A")
+    assert (first.outcome, "junk.tmp" in files(far)) == (Outcome.OK, False)
+    shutil.rmtree(source / "conf")
+    (source / "conf").write_text("now a file\n")
+    (source / "empty").rmdir()
+    (source / "empty").symlink_to("/etc")
+    (source / "tool").write_bytes(b"\x7fELF" + bytes(range(256)) * 2000)
+    (source / "new").mkdir()
+    (source / "new/x").write_text("x\n")
+    second = far.backup("01B")
+    assert (second.outcome, second.faults) == (Outcome.OK, ())
+    there = facts(source)
+    del there["junk.tmp"]
+    assert facts(Path(f"{far.tree}{source}")) == there
+    drilled = far.vault.drill("01C", route=far.route)
+    assert (drilled.outcome, drilled.faults) == (Outcome.OK, ())
+    assert [one.paths for one in far.vault.snapshots().snapshots] == [(str(source),)] * 2
+
+
+def test_what_did_not_change_is_not_fetched_again(far: Far) -> None:
+    options = {"paths": ["/usr/share/perl5/Debconf"]}
+    far.backup("01A", options=options)
+    before = {path: path.lstat().st_ctime_ns for path in (far.tree / "usr/share/perl5").rglob("*")}
+    second = far.backup("01B", options=options)
+    assert (second.outcome, second.hashed, second.files > 5) == (Outcome.OK, 0, True)
+    assert {path: path.lstat().st_ctime_ns for path in (far.tree / "usr/share/perl5").rglob("*")} == before
+
+
+def test_a_change_that_hides_behind_its_old_time_is_fetched(far: Far) -> None:
+    target = far.vault.source / "hard"
+    seen = target.stat()
+    far.backup("01A")
+    with target.open("r+b") as stream:
+        stream.write(b"\x7fEVI")
+    os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    far.backup("01B")
+    assert Path(f"{far.tree}{target}").read_bytes() == target.read_bytes()
+
+
+def test_when_too_much_is_gone_nothing_is_saved_and_the_mirror_stays_until_that_is_allowed(far: Far) -> None:
+    source = far.vault.source
+    for number in range(60):
+        (source / f"f{number}").touch()
+    assert far.backup("01A").outcome is Outcome.OK
+    before = files(far)
+    for number in range(60):
+        (source / f"f{number}").unlink()
+    refused = far.backup("01B")
+    assert (refused.outcome, refused.snapshot) == (Outcome.FAILED, "")
+    assert "60 of" in refused.summary
+    assert "may_vanish: 100%" in refused.hint
+    assert files(far) == before
+    assert far.backup("01C", options={"may_vanish": 1.0}).outcome is Outcome.OK
+    assert "f1" not in files(far)
+
+
+def test_a_source_that_is_missing_is_a_hole_and_all_of_them_make_a_failure(far: Far) -> None:
+    gone = f"{far.vault.folder}/gone"
+    partial = far.backup("01A", options={"paths": [str(far.vault.source / "conf"), gone]})
+    assert (partial.outcome, partial.faults) == (Outcome.PARTIAL, (f"does not exist: {gone}",))
+    missing = far.backup("01B", options={"paths": [gone]})
+    assert (missing.outcome, missing.snapshot) == (Outcome.SOURCE_MISSING, "")
+
+
+def test_a_host_whose_key_changed_is_not_asked_for_anything(far: Far) -> None:
+    pins = Path(far.route.known_hosts)
+    name, kind, _ = pins.read_text().split()
+    other = Path(f"{far.route.host.key_file}.pub").read_text().split()[1]
+    pins.write_text(f"{name} {kind} {other}\n")
+    job = far.vault.job(Kind.BACKUP, "01A", route=far.route)
+    with far.vault.start(job) as started:
+        assert started.wait(60) == 1
+    result = far.vault.result(job)
+    assert (result.outcome, "watchkeeper host trust web1" in result.hint) == (Outcome.FAILED, True)
+    assert not far.tree.joinpath(str(far.vault.source)[1:]).exists()
+
+
+@pytest.mark.parametrize("signal_number", [9, 15])
+def test_a_pull_that_is_killed_saves_nothing_and_the_next_one_goes_on(far: Far, signal_number: int) -> None:
+    source = far.vault.source
+    far.backup("01A")
+    with (source / "large").open("wb") as stream:
+        for _ in range(60):
+            stream.write(os.urandom(1_000_000))
+    job = far.vault.job(Kind.BACKUP, "01B", route=far.route)
+    work = place.folder_of(far.vault.state, KEY) / "work"
+    with far.vault.start(job) as started:
+        until(lambda: started.poll() is not None or (work / "staged").exists(), 30, "it fetches")
+        started.send_signal(signal_number)
+        assert started.wait(60) != 0
+    assert len(far.vault.snapshots().snapshots) == 1
+    again = far.backup("01C")
+    assert (again.outcome, again.faults) == (Outcome.OK, ())
+    assert Path(f"{far.tree}{source}/large").read_bytes() == (source / "large").read_bytes()
+    assert not any(work.iterdir())

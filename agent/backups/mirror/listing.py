@@ -137,7 +137,6 @@ def _item(head: bytes, target: bytes) -> Item:
     path = head[found.end() + 1 :] if found is not None else b""
     if found is None or not is_plain_path(path):
         raise ToolError(f"the list of files holds {head[:80]!r}", hint=_HINT)
-    mtime_ns = int(found[6] + found[7]) if found[6][:1] != b"-" else int(found[6]) * 10**9 - int(found[7])
     return Item(
         _text(path),
         KINDS.get(found[1].decode(), "irregular"),
@@ -145,13 +144,26 @@ def _item(head: bytes, target: bytes) -> Item:
         int(found[3]),
         int(found[4]),
         int(found[5]),
-        mtime_ns,
-        int(found[8] + found[9]),
+        _nanoseconds(found[6], found[7]),
+        _nanoseconds(found[8], found[9]),
         (int(found[10]), int(found[11])),
         int(found[12]),
         _text(target),
         head + b"\0" + target,
     )
+
+
+def _nanoseconds(seconds: bytes, fraction: bytes) -> int:
+    """The fraction counts upwards from the second before, also in times before 1970: find prints both as they are."""
+    return int(seconds) * 10**9 + int(fraction)
+
+
+def doubtful(item: Item) -> Item:
+    """The same entry as something to be fetched again: its record is none that the target will ever tell."""
+    found = _RECORD.match(item.record)
+    assert found is not None
+    record = item.record[: found.start(8)] + b"0.000000000" + item.record[found.end(9) :]
+    return dataclasses.replace(item, record=record)
 
 
 def is_plain_path(path: bytes) -> bool:

@@ -95,7 +95,7 @@ class _Pull:
         return Pulled(
             tree=self._place.tree,
             sources=told.sources,
-            torn=frozenset(self._torn),
+            torn=frozenset(path for path in self._torn if any(paths.is_below(path, top) for top in told.sources)),
             faults=(*only_links, *self._faults),
             files=kinds.count("file"),
             folders=kinds.count("dir") - ("/" in now),
@@ -182,10 +182,8 @@ class _Pull:
         self._torn.update(torn)
         young_ns = (told.now_s - _YOUNG_SECONDS) * 10**9
         for item in batch:
-            if item.path in self._torn or item.ctime_ns >= young_ns:
-                self._known.pop(item.path, None)
-            else:
-                self._known[item.path] = item
+            is_sure = item.path not in self._torn and item.ctime_ns < young_ns
+            self._known[item.path] = item if is_sure else listing.doubtful(item)
         os.sync()
         self._place.remember(self._known.values())
         self._place.clear()
@@ -199,7 +197,7 @@ class _Pull:
         for item in todo.fetch:
             if after.get(item.path) != item.record:
                 self._torn.add(item.path)
-                self._known.pop(item.path, None)
+                self._known[item.path] = listing.doubtful(item)
             elif item.path in self._torn:
                 self._faults.append(f"not read: {item.path}")
         self._place.remember(self._known.values())

@@ -5,7 +5,14 @@ import re
 from collections.abc import Iterable
 
 MIRRORS = "mirrors"  # the folder of the state in which remote hosts are mirrored
+_MIRRORED = re.compile(rf".*/{MIRRORS}/[0-9a-f]{{16}}/tree(/.*)?\Z", re.DOTALL)
 _PATTERN = re.compile(r"([\\*?\[\]])")
+
+
+def of_host(path: str) -> str:
+    """A path that restic was given, as it is on the host: without the mirror in which it was saved."""
+    found = _MIRRORED.match(path)
+    return path if found is None else found[1] or "/"
 
 
 def canonical(path: str) -> str:

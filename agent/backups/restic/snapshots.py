@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agent.backups import Job, Outcome, Snapshot
-from agent.backups.restic import plausible
+from agent.backups.restic import paths, plausible
 from agent.backups.restic.command import Ended, Restic
 from agent.backups.restic.survey import nanoseconds
 
@@ -49,6 +49,6 @@ def _snapshot(one: Mapping[str, Any], now_us: int) -> Snapshot:
         host=one.get("hostname", ""),
         item=ours.get("item", ""),
         exec_id=ours.get("exec", ""),
-        paths=tuple(one.get("paths") or ()),
+        paths=tuple(map(paths.of_host, one.get("paths") or ())),
     )
     return dataclasses.replace(read, doubt=plausible.doubt(read, now_us))
