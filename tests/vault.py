@@ -70,7 +70,7 @@ class Vault:
     def job(self, kind: Kind, exec_id: str, **other: Any) -> Job:
         """An order as the runtime would write it."""
         options = {"paths": [str(self.source)], "exclude": ["*.tmp"]} | other.pop("options", {})
-        defaults = {"timeout_seconds": 60.0, "program": self.program, "known_hosts": self.known_hosts}
+        defaults: dict[str, Any] = {"timeout_seconds": 60.0, "program": self.program, "known_hosts": self.known_hosts}
         return Job(
             kind=kind,
             engine="files",
