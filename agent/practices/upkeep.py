@@ -13,7 +13,8 @@ from agent.practices import calendar
 MICROSECONDS = 1_000_000
 MOST_PARTS = 256  # restic sorts packs into no more
 MOST_AT_ONCE = 4  # parts read by one check, when days were missed
-GRACE_SECONDS = 6 * 3600.0  # after its time, before it is overdue; for shorter intervals the interval itself
+GRACE_SECONDS = 6 * 3600.0  # after its time, before it is overdue; for shorter intervals the interval itself,
+LEAST_SECONDS = 60.0  # and never less than it takes on a busy machine
 _CHANGED = 0.5  # the part of all bytes, or of all files, whose sudden change or loss is a mass change
 _BEFORE = 3  # earlier points that say what is usual
 _RECENT = 3  # newest points in which a mass change is looked for: after as many of a new kind, it is the usual one
@@ -51,7 +52,7 @@ def shares(
     """
     waiting = sorted(range(1, of + 1), key=lambda share: (read_at.get(share, 0), share))
     latest_us = (next_us or since_us) - int(cover_seconds * MICROSECONDS)
-    late = [share for share in waiting if max(read_at.get(share, 0), since_us) <= latest_us]
+    late = [share for share in waiting if max(read_at.get(share, 0), since_us) < latest_us]
     return tuple(dict.fromkeys([waiting[0], *late]))[:MOST_AT_ONCE]
 
 
@@ -69,8 +70,12 @@ def following(every: Cadence, last_us: int) -> int | None:
 def is_overdue(every: Cadence, done_us: int, now_us: int) -> bool:
     """Whether it should have been done, with some grace, since it last was."""
     due_us = following(every, done_us)
-    grace = min(GRACE_SECONDS, calendar.shortest_seconds(every, done_us))
-    return due_us is not None and now_us > due_us + int(grace * MICROSECONDS)
+    return due_us is not None and now_us > due_us + int(patience(every, done_us) * MICROSECONDS)
+
+
+def patience(every: Cadence, now_us: int) -> float:
+    """How long, in seconds, something that is due may be late before that is worth an incident."""
+    return max(LEAST_SECONDS, min(GRACE_SECONDS, calendar.shortest_seconds(every, now_us)))
 
 
 def mass_change(points: Sequence[Point]) -> str:

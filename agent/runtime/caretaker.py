@@ -19,6 +19,7 @@ from agent.store.engine import Store
 from agent.store.tx import Reader
 
 LOOK_SECONDS = 30.0
+RETRY_SECONDS = 3600.0  # after a failure, at the latest
 Due = tuple[ExecutionKind, Place, str, dict[str, object]]  # what, where, why, and with what
 
 
@@ -68,37 +69,45 @@ class Caretaker:
         return [{}]
 
     def due(self, now_us: int) -> list[Due]:
-        """What is due now, at most one thing per repository: copies first, then checks, then removals."""
+        """What is due now, at most one thing per repository, and first what has waited longest.
+
+        So a check that takes as long as its interval keeps neither removals nor copies waiting.
+        """
         with self._store.read() as reader:
             last = dues.last_runs(reader)
             busy = {one.correlation_id for one in executions.open_ones(reader)}
-            wanted = [
-                one for one in self._upkeep.places().values() if places.needs_upkeep(one) and one.cause not in busy
+            places_ = [one for one in self._upkeep.places().values() if one.cause not in busy]
+            found = [
+                min(due, key=lambda one: one[0])
+                for place in places_
+                if places.needs_upkeep(place) and (due := list(self._due_at(reader, place, last, now_us)))
             ]
-            found = [next(self._due_at(reader, place, last, now_us), None) for place in wanted]
-        return [one for one in found if one is not None]
+        return [due for _, due in sorted(found, key=lambda one: one[0])]
 
-    def _due_at(self, reader: Reader, place: Place, last: Mapping[str, int], now_us: int) -> Iterator[Due]:
+    def _due_at(self, reader: Reader, place: Place, last: Mapping[str, int], now_us: int) -> Iterator[tuple[int, Due]]:
+        """What is due there, and since when it has waited: when it began last, 0 for never."""
         for source, backups in place.sources.items():
             args = _upto(reader, place, source)
-            name = ran(ExecutionKind.COPY, place.cause, source)
-            pause = min(3600.0, *(calendar.shortest_seconds(one.every, now_us) for one in backups))
-            again_us = last.get(name, 0) + int(pause * MICROSECONDS)
-            if args["upto"] != holdings.copied_until(reader, place, source):
-                if now_us >= again_us or not holdings.has_failed(reader, place, ExecutionKind.COPY):
-                    yield ExecutionKind.COPY, place, "there is something new to copy", args
-                else:
-                    self._wake_at(again_us, now_us)
+            if args["upto"] == holdings.copied_until(reader, place, source):
+                continue
+            began_us = last.get(ran(ExecutionKind.COPY, place.cause, source), 0)
+            pause = min(RETRY_SECONDS, *(calendar.shortest_seconds(one.every, now_us) for one in backups))
+            again_us = began_us + int(pause * MICROSECONDS)
+            if now_us >= again_us or not holdings.has_failed(reader, place, ExecutionKind.COPY):
+                yield began_us, (ExecutionKind.COPY, place, "there is something new to copy", args)
+            else:
+                self._wake_at(again_us, now_us)
         if not holdings.is_founded(reader, place):
             return
-        check = place.repository.check
+        check, prune = place.repository.check, place.repository.prune
         if check is not None and self._is_due(reader, place, ExecutionKind.CHECK, check.every, last, now_us):
             args = holdings.with_share(reader, place, now_us)
-            yield ExecutionKind.CHECK, place, "a check of the repository is due", args
-        prune = place.repository.prune
+            why = "a check of the repository is due"
+            yield last.get(ran(ExecutionKind.CHECK, place.cause), 0), (ExecutionKind.CHECK, place, why, args)
         is_due = bool(prune) and self._is_due(reader, place, ExecutionKind.PRUNE, prune, last, now_us)
         if is_due and not practice.rests(holdings.facts(reader, place, now_us)):
-            yield ExecutionKind.PRUNE, place, "retention is due", {}
+            began_us = last.get(ran(ExecutionKind.PRUNE, place.cause), 0)
+            yield began_us, (ExecutionKind.PRUNE, place, "retention is due", {})
 
     def _is_due(
         self, reader: Reader, place: Place, kind: ExecutionKind, every: Cadence, last: Mapping[str, int], now_us: int

@@ -6,7 +6,6 @@ from agent.backups import Outcome
 from agent.model.backup import Backup, Point
 from agent.model.execution import OPEN_STATES, Execution, ExecutionKind, ExecutionState
 from agent.model.upkeep import Finding, Holding, Recorded, Strange
-from agent.practices import calendar
 from agent.practices import upkeep as practice
 from agent.practices.places import Place, cause_of
 from agent.practices.upkeep import MICROSECONDS, Facts
@@ -204,9 +203,7 @@ def _late_copies(reader: Reader, place: Place, now_us: int) -> Iterator[str]:
     for source, backups_there in place.sources.items():
         until_us = copied_until(reader, place, source)
         waiting = [one for one in to_copy(reader, place, source) if one.at_us > until_us]
-        patience = max(
-            min(practice.GRACE_SECONDS, calendar.shortest_seconds(one.every, now_us)) for one in backups_there
-        )
+        patience = max(practice.patience(one.every, now_us) for one in backups_there)
         if waiting and now_us > waiting[0].at_us + int(patience * MICROSECONDS):
             yield f"{len(waiting)} snapshots of {backups_there[0].repository.name} wait to be copied there"
 

@@ -18,9 +18,8 @@ ITEM, HOST = "shop/backups/files", "web1"
 NO_FLOOR = 1.0
 
 
-def saved(name: str, at_us: int, **other: str) -> Saved:
-    place = {"host": HOST, "item": ITEM, "original": name, "exec_id": f"E{name}"} | other
-    return Saved(id=name, at_us=at_us, **place)
+def saved(name: str, at_us: int, *, host: str = HOST, item: str = ITEM, exec_id: str = "") -> Saved:
+    return Saved(id=name, original=name, at_us=at_us, host=host, item=item, exec_id=exec_id or f"E{name}")
 
 
 def days_ago(*days: float) -> list[Saved]:
