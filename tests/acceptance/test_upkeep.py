@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ MAIN, OFFSITE = "agent/repositories/main@here", "agent/repositories/offsite@here
 
 
 @pytest.fixture
-def shop(world: World) -> Iterator[World]:
+def shop(world: World) -> World:
     """A shop whose files are saved by hand, kept twice, and copied; its repository is checked every other second."""
     (world.host / "data").mkdir()
     secret = {"secret": "canary"}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model.backup import Point
-from agent.model.cadence import At, Every
+from agent.model.cadence import At, Cadence, Every
 from agent.model.look import Verdict
 from agent.model.upkeep import CheckPlan
 from agent.practices import upkeep
@@ -31,7 +31,7 @@ NOW_US = 1_795_435_200 * MICROSECONDS  # a Monday, 12:00 UTC
     ],
     ids=["daily", "each-day", "less", "weekly", "a-week-in-two-days", "hourly"],
 )
-def test_as_many_parts_as_checks_within_the_time(every: upkeep.Cadence, cover_days: float, parts: int) -> None:
+def test_as_many_parts_as_checks_within_the_time(every: Cadence, cover_days: float, parts: int) -> None:
     assert upkeep.parts(CheckPlan(every=every, cover_seconds=cover_days * 86400), NOW_US) == parts
 
 
