@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from agent.backups import BackupResult, DrillResult, Job, Kind, Outcome
@@ -260,13 +261,17 @@ def test_a_row_whose_parent_is_gone_is_found_in_sqlite(tmp_path: Path) -> None:
 
 
 def test_a_dump_that_runs_programs_can_do_nothing_with_them(tmp_path: Path) -> None:
-    """PostgreSQL's superuser may run programs: whoever writes the dump must not become root here by that."""
-    target = tmp_path / "open"
-    target.mkdir(mode=0o777)
-    target.chmod(0o777)
-    dump = b"CREATE TABLE told (who text);\nCOPY told FROM PROGRAM 'id -un';\n\\! touch /etc/was-here\n"
-    assert check(tmp_path, "postgresql", dump, "SELECT who <> 'nobody' FROM told") == ["the query answers 'f'"]
+    """PostgreSQL's superuser may run programs: whoever writes the dump must not become anybody here by that."""
+    show = "id -un; ip -o link | grep -v lo:; (setsid sleep 7755 >/dev/null 2>&1 &)"
+    dump = f"CREATE TABLE told (word text);\nCOPY told FROM PROGRAM '{show}';\n\\! touch /etc/was-here\n".encode()
+    query = "SELECT string_agg(word, ',') FROM told"
+    alone = f"SELECT ({query}) <> 'nobody'"
+    assert check(tmp_path, "postgresql", dump, alone) == ["the query answers 'f'"]
     assert not Path("/etc/was-here").exists()
+    sleeping = ["sleep", "7755"]
+    until(
+        lambda: not [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == sleeping], 5, "it ends"
+    )
 
 
 def test_what_a_killed_drill_left_behind_goes_with_the_next_one(tmp_path: Path) -> None:

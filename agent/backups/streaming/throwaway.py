@@ -1,7 +1,8 @@
 """Runs a throw-away database server on a dump: as a user without rights, in a folder of its own, gone afterwards.
 
-What is in a dump runs with all rights of that server and of the program that loads it: so they have no network, and
-run as nobody. Without root that cannot be had, and nothing is loaded. Its folder is not below the state folder, which nobody else may enter.
+What is in a dump runs with all rights of that server and of the program that loads it: so they have no network, run as
+nobody, and nothing of them outlives the trial. Without root that cannot be had, and nothing is loaded. Its folder is not
+below the state folder, which nobody else may enter.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from agent.transports import local
 _TOP = Path("/var/tmp")  # noqa: S108  # a folder of ours in there, checked before it is used
 _USER = "nobody"
 _PREPARED, _GROWTH = 200_000_000, 3.0  # bytes of an empty server with its logs; tables and indexes per byte of a dump
+_GRACE_SECONDS = 1.0  # there is nothing to tidy up: with the first process of its namespace all end
 _TOLD = 20  # lines kept of what the programs say
 _NO = frozenset({"", "0", "f", "false", "null", "none"})
 
@@ -81,14 +83,23 @@ def _call(argv: Sequence[str], stdin: int, heard: tuple[list[str], list[str]], d
 
     try:
         feed = local.Feed(stdin=stdin, stop=never)
-        return local.stream(argv, deadline=deadline, hear=hear, complain=complain, env=local.PLAIN, feed=feed)
+        return local.stream(
+            argv,
+            deadline=deadline,
+            hear=hear,
+            complain=complain,
+            env=local.PLAIN,
+            feed=feed,
+            grace_seconds=_GRACE_SECONDS,
+        )
     finally:
         os.close(never)
 
 
 def _powerless() -> tuple[str, ...]:
-    """The beginning of a command line that gives up all that root may do."""
-    return ("setpriv", f"--reuid={_USER}", f"--regid={pwd.getpwnam(_USER).pw_gid}", "--clear-groups", "--no-new-privs",
+    """The beginning of a command line that gives up all that root may do, the network, and at its end every process."""
+    return ("unshare", "--net", "--pid", "--fork", "--kill-child", "--",
+            "setpriv", f"--reuid={_USER}", f"--regid={pwd.getpwnam(_USER).pw_gid}", "--clear-groups", "--no-new-privs",
             "--bounding-set=-all", "--inh-caps=-all", "--")  # fmt: skip
 
 
