@@ -9,11 +9,12 @@ from agent.model.backup import Around, Backup
 from agent.model.cadence import Cadence
 from agent.model.check import Check, Threshold
 from agent.model.policy import PolicySet
+from agent.model.recovery import Recovery
 from agent.model.remedy import Limits, Remedy
 from agent.model.window import Window
 from agent.policy.when import text_of
 
-Item = TypeVar("Item", Check, Remedy, Backup)
+Item = TypeVar("Item", Check, Remedy, Backup, Recovery)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,11 +36,13 @@ class Line:
 
 
 def lines(policies: PolicySet) -> tuple[Line, ...]:
-    """All items of a set: checks, remedies, backups, windows, each by its id."""
-    watched = [check for check in policies.checks.values() if check.key not in policies.backups]
+    """All items of a set: checks, remedies, backups, recoveries, windows, each by its id."""
+    theirs = {*policies.backups, *policies.recoveries}
+    watched = [check for check in policies.checks.values() if check.key not in theirs]
     found = [_check(check, hosts) for check, hosts in _grouped(watched)]
     found += [_remedy(remedy, hosts) for remedy, hosts in _grouped(policies.remedies.values())]
     found += [_backup(backup, hosts) for backup, hosts in _grouped(policies.backups.values())]
+    found += [_recovery(recovery, hosts) for recovery, hosts in _grouped(policies.recoveries.values())]
     found += [_window(window) for window in sorted(policies.windows, key=lambda window: window.item)]
     return tuple(found)
 
@@ -101,6 +104,24 @@ def _check(check: Check, hosts: tuple[str, ...]) -> Line:
         notes=(*notes, *_paused(check.paused_until_us, check.paused_why)),
         owner=check.owner,
         title=check.title,
+    )
+
+
+def _recovery(recovery: Recovery, hosts: tuple[str, ...]) -> Line:
+    """Rehearsals have a calendar; the recovery itself runs by hand."""
+    notes = [step.name for step in recovery.steps]
+    notes += [f"rto {units.seconds_text(recovery.rto_seconds)}"] if recovery.rto_seconds is not None else []
+    notes += [f"rehearsed on {recovery.scratch[0].host}"] if recovery.scratch else []
+    return Line(
+        section="recoveries",
+        item=recovery.item,
+        kind="rehearsal" if recovery.every else "recovery",
+        hosts=hosts,
+        when=text_of(recovery.every) if recovery.every else "by hand",
+        cadence=recovery.every,
+        notes=(*notes, *_paused(recovery.paused_until_us, recovery.paused_why)),
+        owner=recovery.owner,
+        title=recovery.title,
     )
 
 
