@@ -10,7 +10,7 @@ from agent.model.cadence import Every
 from agent.model.check import Check, Rules, RunFrom, Threshold, key_of
 from agent.model.device import Reaction
 from agent.model.host import Connection
-from agent.policy import expand_around, expand_copies, when, wording
+from agent.policy import expand_around, expand_copies, repositories, when, wording
 from agent.policy.catalogue import Place
 from agent.policy.expand_checks import options_for, paused_until
 from agent.policy.faults import Fault
@@ -131,6 +131,9 @@ def _backup_on(
         if host.connection not in engine.REACHES:
             message = f"{entry.kind!r} saves {_whom(engine.REACHES)} only, and host {name!r} is another one"
             wrong.append((place / entry.kind).fault(message, at_key=True))
+            return
+        if why := repositories.names_no_folder((plan.repository, *plan.copies), name):
+            wrong.append((place / entry.kind).fault(why, at_key=True))
             return
         options: ClosedModel | None = entry.options
         if options is None:

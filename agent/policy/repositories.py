@@ -1,5 +1,6 @@
 """Repositories of config.yaml: their urls and credentials, read and judged before restic sees them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import MappingProxyType
 
@@ -53,6 +54,16 @@ def faults(spec: RepositorySpec, place: Place) -> list[Fault]:
     if found.has_password:
         wrong.append((place / "url").fault("a password stands in it: put the url into a secret, {secret: name}"))
     return wrong
+
+
+def names_no_folder(used: Iterable[Repository], host: str) -> str:
+    """Why one of these repositories cannot hold a folder of this host's; empty when all can."""
+    try:
+        for one in used:
+            _ = location.at_host("/", host) if one.per_host else ""
+    except ValueError as error:
+        return f"{error} of repository {one.name}"
+    return ""
 
 
 def _credentials(spec: RepositorySpec, known: list[str], place: Place) -> list[Fault]:

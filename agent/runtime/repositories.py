@@ -57,7 +57,10 @@ def limit_kib(bits: float | None) -> int:
 
 
 def place(repository: Repository, host: str) -> str:
-    """Where the repository of a host is, for people and records: no secret stands in it."""
+    """Where the repository of a host is, for people and records: no secret stands in it.
+
+    Names of hosts are judged when the policies are loaded.
+    """
     base = f"secret:{repository.url_secret}" if repository.url_secret else repository.url
     return location.at_host(base, host) if repository.per_host else base
 

@@ -218,6 +218,7 @@ def test_a_backup_whose_shim_is_lost_is_found_and_ended_with_its_restic(ready: V
     assert child.sweep(run_dir) >= 1
     assert psutil.wait_procs(family, timeout=10)[1] == []
     assert ready.backup("01B").outcome is Outcome.OK
+    assert [path for path in (ready.repository / "locks").iterdir() if len(path.name) == 64] == []
 
 
 def test_a_repository_that_vanished_is_not_founded_anew(broken: Vault) -> None:
@@ -264,6 +265,8 @@ def test_a_full_disk_is_told_from_other_failures(founded: Vault, broken: Vault) 
         full = Files.backup(job, broken.setting(job))
         assert (full.outcome, full.snapshot) == (Outcome.NO_SPACE, "")
         assert full.hint == "make room on that file system"
+        subprocess.run(["mount", "-o", "remount,size=50m", str(small)], check=True)
+        assert Files.backup(dataclasses.replace(job, exec_id="01D"), broken.setting(job)).outcome is Outcome.OK
     finally:
         for folder in (small, broken.state / "sandbox"):
             subprocess.run(["umount", str(folder)], check=True)

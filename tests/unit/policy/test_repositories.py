@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.model.backup import Repository
+from agent.policy.repositories import names_no_folder
 from tests.fakes import policies
 
 PASSWORD = "password: {secret: p}"
@@ -42,3 +44,12 @@ def test_a_mistake_is_told_where_it_is(tmp_path: Path, repository: str, told: st
     assert words in problem
     assert int(problem.split(":")[2]) in {column, column + len(f"{where}: ")}
     assert "a:b@" not in problem
+
+
+def test_a_host_whose_name_is_no_name_of_a_folder_is_told_with_its_repository() -> None:
+    shared = Repository(name="shared", url="/srv/a", password_secret="p", per_host=False)
+    own = Repository(name="own", url="/srv/b", password_secret="p")
+    assert not names_no_folder((shared,), "fe80::1")
+    assert not names_no_folder((shared, own), "web-1.example.org")
+    told = "host 'fe80::1' cannot name a folder in a repository: rename it, or say per_host: false of repository own"
+    assert names_no_folder((shared, own), "fe80::1") == told
