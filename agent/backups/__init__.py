@@ -42,7 +42,7 @@ class Outcome(enum.StrEnum):
     PARTIAL = "partial"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105  # a word of ours, no password
     MISSING_REPOSITORY = "missing_repository"
-    UNREACHABLE = "unreachable"  # its server does not answer, or does not let us in
+    UNREACHABLE = "unreachable"  # the host, or the repository's server, does not answer or does not let us in
     LOCKED = "locked"
     NO_SPACE = "no_space"
     DAMAGED = "damaged"

@@ -34,7 +34,7 @@ from agent.backups import (
     load_job,
 )
 from agent.clock import NANOSECONDS, Clock, Deadline, SystemClock
-from agent.errors import WatchkeeperError
+from agent.errors import TransportError, WatchkeeperError
 from agent.registry import one
 from agent.transports.shim import MARK
 
@@ -85,7 +85,8 @@ def _do(job: Job, run_dir: Path) -> Result:
     except TimeoutError:
         return failure(job.kind, Outcome.TIMEOUT, "there was no time left", "give it a longer timeout")
     except WatchkeeperError as error:
-        return failure(job.kind, Outcome.FAILED, str(error), error.hint)
+        may_pass = type(error) is TransportError  # a changed host key, or too much output, is the same an hour later
+        return failure(job.kind, Outcome.UNREACHABLE if may_pass else Outcome.FAILED, str(error), error.hint)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return failure(job.kind, Outcome.FAILED, f"{where}{error.strerror}", f"look at the disk of {job.state}")
