@@ -10,8 +10,10 @@ import pytest
 from agent.app import Builder
 from agent.clock import SystemClock
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.model.gate import Request, Trigger
 from agent.runtime import holds
 from agent.runtime.agent import Agent
+from agent.runtime.gates import Wanted
 from agent.store import counters, dues, executions, ids
 from agent.store.engine import Store
 
@@ -60,18 +62,22 @@ def agent(tmp_path: Path) -> Iterator[Agent]:
     built.close()
 
 
-def filed(store: Store, key: str, kind: ExecutionKind, state: ExecutionState, **more: Any) -> Execution:
-    """An execution that ended a minute ago."""
+def filed(
+    store: Store, key: str, kind: ExecutionKind, state: ExecutionState, *, running: bool = False, **more: Any
+) -> Execution:
+    """An execution that ended a minute ago, or runs since then."""
     item, _, host = key.partition("@")
     ended = CLOCK.now() - 60 * SECOND
     with store.write() as tx:
         made = Execution(
             id=ids.ulid(CLOCK), number=counters.next_number(tx, "RUN"), kind=kind, item=item, service="shop", host=host,
             state=state, actor="agent", why="it is due", correlation_id=key, episode=1, attempt=1,
-            boot_id=CLOCK.boot_id, deadline_ns=CLOCK.boottime(), intent_at_us=ended, ended_at_us=ended, **more,
+            boot_id=CLOCK.boot_id, deadline_ns=CLOCK.boottime(), intent_at_us=ended, ended_at_us=None if running else ended,
+            **more,
         )  # fmt: skip
         executions.insert(tx, made)
-        holds.note_end(tx, made)
+        if not running:
+            holds.note_end(tx, made)
         dues.mark(tx, f"backup:{key}", ended)
     return made
 
@@ -90,6 +96,24 @@ def test_what_failed_by_what_passes_is_tried_again_and_a_closed_window_is_waited
         agent.store, KEY, ExecutionKind.BACKUP, ExecutionState.FAILED, detail={"outcome": "locked"}, args={"attempt": 2}
     )
     assert due(agent) == []
+
+
+def wanted(kind: ExecutionKind) -> Wanted:
+    """A person's wish to change the host."""
+    request = Request(
+        item="playbook/tidy.yml", service="", hosts=("here",), trigger=Trigger.PERSON, actor="oncall", cause="it hangs",
+        playbook="tidy.yml", says_all=True,
+    )  # fmt: skip
+    return Wanted(request=request, kind=kind, correlation_id="x", timeout_seconds=60.0, args={}, why="it hangs")
+
+
+def test_no_change_begins_while_a_backup_of_its_host_runs_but_files_can_be_restored(agent: Agent) -> None:
+    saving = filed(agent.store, GONE, ExecutionKind.BACKUP, ExecutionState.DISPATCHED, running=True)
+    refused = agent.gatekeeper.admit(wanted(ExecutionKind.PLAYBOOK), then=lambda _, __: None)
+    assert refused.execution is None
+    assert refused.refusal.says == f"here is held by {saving.number} (shop/backups/gone)"
+    assert agent.gatekeeper.admit(wanted(ExecutionKind.RESTORE), then=lambda _, __: None).execution is not None
+    assert due(agent) == [], "and no backup while files are put back"
 
 
 def test_a_round_whose_policy_is_gone_is_cleaned_up_all_the_same(agent: Agent, tmp_path: Path) -> None:
