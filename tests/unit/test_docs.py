@@ -52,7 +52,16 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / part).mkdir()
     examples = [
         example
-        for name in ("docs/policies.md", "docs/device-configs.md", "docs/recovery.md", "docs/backup-rounds.md", "docs/drills.md", "docs/databases.md", "README.md")
+        for name in (
+            "docs/policies.md",
+            "docs/device-configs.md",
+            "docs/recovery.md",
+            "docs/backup-rounds.md",
+            "docs/drills.md",
+            "docs/databases.md",
+            "docs/upkeep.md",
+            "README.md",
+        )
         for example in fences(name, "yaml")
     ]
     for number, example in enumerate(example for example in examples if not example.startswith("# wrong\n")):
@@ -63,6 +72,12 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not (folder / "playbooks" / playbook).exists():
             (folder / "playbooks" / playbook).write_text(EMPTY_PLAYBOOK)
     return folder / "config.yaml"
+
+
+def test_the_repositories_of_the_page_on_upkeep_are_those_of_the_configuration() -> None:
+    """Shown there without the rest of config.yaml, and as they load here."""
+    (shown,) = (one for one in re.findall(r"^```\n(.*?)^```", text("docs/upkeep.md"), re.MULTILINE | re.DOTALL))
+    assert shown in text("docs/policies.md")
 
 
 def test_every_policy_of_the_documents_loads(config: Path) -> None:

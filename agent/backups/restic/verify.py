@@ -9,7 +9,7 @@ from agent.backups.restic.command import Ended, Restic
 from agent.backups.restic.outcome import Message
 
 LINES_KEPT = 20
-_HINT = "see docs/backups.md on a damaged repository; its second copy, if it has one, is whole until proven otherwise"
+_HINT = "see docs/upkeep.md on a damaged repository; its second copy, if it has one, may be whole"
 _NO_DAMAGE = re.compile(
     r"^(Fatal: repository contains errors|The repository (contains|index is|is) |This (can|may) be)"
 )
