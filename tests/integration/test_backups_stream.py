@@ -193,10 +193,11 @@ def started(well: Well, command: str) -> Iterator[psutil.Process]:
 
 
 def test_the_agent_killed_in_the_middle_never_ends_the_stream_for_restic(either: Well) -> None:
-    command = f"head -c {BIG} /dev/urandom; touch {either.vault.folder}/runs-now; exec sleep 77"
+    mark = either.vault.folder / "runs-now"
+    command = f"head -c {BIG} /dev/urandom; echo $$ >{mark}.draft; mv {mark}.draft {mark}; exec sleep 77"
     with started(either, command) as engine:
         (restic,) = [one for one in engine.children() if one.name() == "restic"]
-        (asleep,) = [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", "77"]]
+        asleep = psutil.Process(int(mark.read_text()))
         engine.kill()
         engine.wait(10)
         assert psutil.wait_procs([asleep], timeout=10)[1] == [], "the command is ended with us"
