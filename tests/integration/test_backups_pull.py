@@ -1,9 +1,12 @@
 """Files of a host behind SSH: pulled into a mirror by rsync or tar, saved by restic, and as they were there."""
 
 import dataclasses
+import io
 import os
 import shutil
 import subprocess
+import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 
 from agent.backups import BackupResult, Kind, Outcome
 from agent.backups.mirror import place
+from agent.transports import confine
 from agent.transports.openssh import Login, Route
 from tests.lab.sshd import Sshd, running_sshd
 from tests.lab.wait import until
@@ -204,21 +208,117 @@ def test_a_host_whose_key_changed_is_not_asked_for_anything(far: Far) -> None:
     assert not far.tree.joinpath(str(far.vault.source)[1:]).exists()
 
 
-@pytest.mark.parametrize("signal_number", [9, 15])
-def test_a_pull_that_is_killed_saves_nothing_and_the_next_one_goes_on(far: Far, signal_number: int) -> None:
+def test_a_pull_that_is_killed_saves_nothing_and_the_next_one_goes_on(far: Far) -> None:
     source = far.vault.source
     far.backup("01A")
     with (source / "large").open("wb") as stream:
-        for _ in range(60):
+        for _ in range(20):
             stream.write(os.urandom(1_000_000))
     job = far.vault.job(Kind.BACKUP, "01B", route=far.route)
     work = place.folder_of(far.vault.state, KEY) / "work"
     with far.vault.start(job) as started:
         until(lambda: started.poll() is not None or (work / "staged").exists(), 30, "it fetches")
-        started.send_signal(signal_number)
+        started.kill()
         assert started.wait(60) != 0
     assert len(far.vault.snapshots().snapshots) == 1
     again = far.backup("01C")
     assert (again.outcome, again.faults) == (Outcome.OK, ())
     assert Path(f"{far.tree}{source}/large").read_bytes() == (source / "large").read_bytes()
     assert not any(work.iterdir())
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, founded: Vault) -> Iterator[Far]:
+    """A host whose tar is ours to write: what it sends is no answer to what it was asked."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("sh", "find", "date", "readlink", "dirname", "basename", "cat"):
+        (programs / name).symlink_to(shutil.which(name) or "")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a").write_text("a\n")
+    vault = Vault(folder=tmp_path, source=source)
+    shutil.copytree(founded.repository, vault.repository)
+    with running_sshd(tmp_path, f"SetEnv PATH={programs}") as running:
+        yield Far(vault=vault, route=route_to(running, tmp_path))
+
+
+def packed(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    """A tar archive of these members."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for member, content in members:
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname = kind, link
+    return made
+
+
+def test_nothing_that_a_target_sends_lands_outside_its_mirror(hostile: Far) -> None:
+    outside = hostile.vault.folder / "outside"
+    outside.mkdir()
+    victim = outside / "victim"
+    victim.write_text("untouched\n")
+    archive = packed(
+        (member("../../../../../outside/up"), b"1"),
+        (member(f"{outside}/full"), b"2"),
+        (member("./link", tarfile.SYMTYPE, str(outside)), b""),
+        (member("./link/through"), b"3"),
+        (member("./hard", tarfile.LNKTYPE, str(victim)), b""),
+        (member("./hard"), b"4"),
+        (member(f".{hostile.vault.source}", tarfile.SYMTYPE, str(outside)), b""),
+        (member(f".{hostile.vault.source}/a"), b"5"),
+    )
+    (hostile.vault.folder / "archive").write_bytes(archive)
+    sender = hostile.vault.folder / "bin/tar"
+    sender.write_text(f"#!/bin/sh\ncat {hostile.vault.folder}/archive\n")
+    sender.chmod(0o755)
+    job = hostile.vault.job(Kind.BACKUP, "01A", route=hostile.route)
+    with hostile.vault.start(job) as started:
+        assert started.wait(60) == 1
+    assert hostile.vault.result(job).outcome is not Outcome.OK
+    assert ([path.name for path in outside.iterdir()], victim.read_text()) == (["victim"], "untouched\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "words"),
+    [
+        ("find", "echo 'find: unrecognized: -printf' >&2; exit 1", "find without -printf"),
+        (
+            "find",
+            'for word; do [ "$word" = "" ] && exit 0; done; printf "f/644/0/0/1/1.0/1.0/1/1/1//etc/x"',
+            "cut short",
+        ),
+        ("tar", "exit 2", "sent none of"),
+        ("tar", "exit 127", "ends too early"),
+    ],
+    ids=["busybox", "a lie", "a tar that does nothing", "no tar"],
+)
+def test_a_target_that_cannot_or_will_not_answer_is_told(hostile: Far, name: str, script: str, words: str) -> None:
+    program = hostile.vault.folder / "bin" / name
+    program.unlink(missing_ok=True)
+    (hostile.vault.folder / "bin/tar").touch(mode=0o755)
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    job = hostile.vault.job(Kind.BACKUP, "01A", route=hostile.route)
+    with hostile.vault.start(job) as started:
+        assert started.wait(60) == 1
+    result = hostile.vault.result(job)
+    assert isinstance(result, BackupResult)
+    assert words in " ".join([result.summary, *result.faults])
+
+
+def test_who_reads_what_a_target_sends_can_write_in_one_folder_only(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (outside / "kept").touch()
+    tricks = f"echo x >{inside}/a; echo x >{outside}/b; rm {outside}/kept; ln -s /etc {outside}/c; echo x >/dev/null"
+    argv = [sys.executable, "-I", "-S", confine.__file__, str(inside), "/bin/sh", "-c", tricks]
+    subprocess.run(argv, stderr=subprocess.DEVNULL, check=True)
+    assert [path.name for path in (*inside.iterdir(), *outside.iterdir())] == ["a", "kept"]

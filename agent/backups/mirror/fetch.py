@@ -16,6 +16,7 @@ _WORTH_COMPARING = 256 * 1024  # bytes; smaller files are sent whole rather than
 _SLACK_BYTES = 64 * 1024 * 1024
 _ENTRY_BYTES = 16 * 1024  # what tar may need for one entry beside its content: long names, attributes
 _LOST = {10, 12, 30, 35, 255}  # rsync's exit codes for a connection that ended
+_CUT = "Unexpected EOF in archive"
 _TAR = ("--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls")
 
 
@@ -69,13 +70,12 @@ def _tar(line: Line, batch: Sequence[Item]) -> str:
     limit = sum(item.size + _ENTRY_BYTES for item in batch) + _SLACK_BYTES
     script = (
         f"{{ {shlex.join(there)} <{NAMES}; echo $? >{CODE}; }} | head -c {limit} | {shlex.join(here)}\n"
-        f"here=$?; there=$(cat {CODE})\n"
-        f'[ "$there" = 255 ] && exit 255; [ "$there" -le 2 ] || exit 9; exit "$here"'
+        f'there=$(cat {CODE}); [ "$there" -le 2 ] || exit "$there"'
     )
     done = line.run(script, limit_bytes=limit)
-    if done.exit_code != 0:
+    if done.exit_code != 0 or _CUT in done.stderr:
         raise TransportError(
             f"{line.route.host.name}: what tar sent ends too early: {(done.stderr.splitlines() or ['?'])[-1][:300]}",
             hint="run it again; what was fetched is kept",
         )
-    return done.stderr
+    return done.stderr  # of single entries: each of them is looked at

@@ -69,6 +69,7 @@ class _Pull:
         self._is_excluded = patterns.matcher(wanted.exclude)
         self._known: dict[str, Item] = {}
         self._torn: set[str] = set()
+        self._landed = 0
         self._faults: list[str] = []
 
     def run(self) -> Pulled | Refused:
@@ -158,10 +159,11 @@ class _Pull:
         if todo.fetch and not {"rsync", "tar"} & told.tools:
             raise ToolError(f"{self._line.route.host.name} has neither rsync nor tar", hint="install one of them there")
         self._remove(todo, now)
+        said = ""
         for batch in plan.batches(todo.fetch):
-            self._fetch(batch, now, told)
+            said = self._fetch(batch, now, told)
         if todo.fetch:
-            self._look_again(todo)
+            self._look_again(todo, (said.splitlines() or [""])[0][:300])
 
     def _remove(self, todo: Plan, now: Mapping[str, Item]) -> None:
         with Tree(self._place.tree) as mirror:
@@ -172,14 +174,15 @@ class _Pull:
             mirror.close_folders()
             touch_folders(mirror, [now[path] for path in above if path in now and path in self._known])
 
-    def _fetch(self, batch: list[Item], now: Mapping[str, Item], told: Listing) -> None:
+    def _fetch(self, batch: list[Item], now: Mapping[str, Item], told: Listing) -> str:
         done = len(self._known)
         self._report(Progress(phase="pulling", files=done, total_files=len(now)))
         by_rsync = "rsync" in told.tools and shutil.which("rsync") is not None
-        fetch(self._line, batch, self._place.tree, by_rsync=by_rsync, limit_kib=self._wanted.limit_kib)
+        said = fetch(self._line, batch, self._place.tree, by_rsync=by_rsync, limit_kib=self._wanted.limit_kib)
         with Tree(self._line.work / STAGED) as staged, Tree(self._place.tree) as mirror:
             torn = settle(staged, mirror, batch, now)
         self._torn.update(torn)
+        self._landed += len(batch) - len(torn)
         young_ns = (told.now_s - _YOUNG_SECONDS) * 10**9
         for item in batch:
             is_sure = item.path not in self._torn and item.ctime_ns < young_ns
@@ -187,8 +190,9 @@ class _Pull:
         os.sync()
         self._place.remember(self._known.values())
         self._place.clear()
+        return said
 
-    def _look_again(self, todo: Plan) -> None:
+    def _look_again(self, todo: Plan, said: str) -> None:
         """List once more: what changed since the first time may have changed in the middle of being fetched."""
         faults = list(self._faults)
         told = self._list()
@@ -198,6 +202,11 @@ class _Pull:
             if after.get(item.path) != item.record:
                 self._torn.add(item.path)
                 self._known[item.path] = listing.doubtful(item)
-            elif item.path in self._torn:
-                self._faults.append(f"not read: {item.path}")
+        unread = [item.path for item in todo.fetch if item.path in self._torn and after.get(item.path) == item.record]
+        self._faults += [f"not read: {path}" for path in unread]
         self._place.remember(self._known.values())
+        if not self._landed:
+            raise ToolError(
+                f"{self._line.route.host.name} sent none of {len(todo.fetch)} entries: {said or 'without a word'}",
+                hint="try by hand what the message says",
+            )
