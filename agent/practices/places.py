@@ -1,10 +1,11 @@
 """The repositories that need upkeep: each with the backups that are made there, and those that are copied there."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from agent.model.backup import Backup, Repository
 from agent.model.check import key_of
+from agent.practices.berths import REPOSITORY
 
 ITEMS = "agent/repositories/"
 
@@ -60,3 +61,24 @@ def places(backups: Iterable[Backup]) -> dict[str, Place]:
 def needs_upkeep(place: Place) -> bool:
     """Whether anything is to be done there besides saving."""
     return bool(place.repository.check or place.repository.prune or place.copied)
+
+
+def claims(place: Place, source: Backup | None, held: Collection[str]) -> list[str] | None:
+    """The names to hold for work on a repository, by those that are held already; None while it is taken.
+
+    The repository for oneself alone, and one that is copied from (where `source` is) beside others: backups hold a
+    numbered place below those names (berths), and take none while the name itself is held.
+    """
+    lock, whole = _lock(place.repository, place.host or "")
+    if {lock, whole} & set(held) or any(name.startswith((f"{lock}#", f"{lock}@")) for name in held):
+        return None
+    if source is None:
+        return [lock]
+    own, first = _lock(source.repository, source.host)
+    return None if {own, first} & set(held) else [lock, f"{own}#to-{place.repository.name}"]
+
+
+def _lock(repository: Repository, host: str) -> tuple[str, str]:
+    """The names of a repository, and of all the hosts' together."""
+    whole = REPOSITORY + repository.name
+    return f"{whole}@{host}" if repository.per_host else whole, whole

@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from agent.model.look import Look
 from agent.model.upkeep import Finding, Strange
 from agent.practices import places
 from agent.practices import upkeep as practice
-from agent.practices.berths import REPOSITORY
 from agent.practices.places import Place
 from agent.runtime import holdings, repositories
 from agent.runtime.book import Book
@@ -72,7 +71,8 @@ class Upkeep:
         with self.store.write() as tx:
             deadline_ns = self.clock.boottime() + int(TIMEOUT_SECONDS * NANOSECONDS)
             identity = ids.ulid(self.clock)
-            names = _claims(kind, place, args, {lease.name for lease in leases.held(tx)})
+            source = _source(place, str(args["source"])) if kind is ExecutionKind.COPY else None
+            names = places.claims(place, source, {lease.name for lease in leases.held(tx)})
             if names is None:
                 return None
             for name in names:
@@ -240,24 +240,6 @@ def marked(known: Mapping[str, int], mark: str, cause: str) -> list[str]:
     """What is kept of a repository under such a mark."""
     beginning = f"{mark}:{cause}:"
     return sorted(name.removeprefix(beginning) for name in known if name.startswith(beginning))
-
-
-def _claims(kind: ExecutionKind, place: Place, args: Mapping[str, Any], held: Collection[str]) -> list[str] | None:
-    """The names to hold: the repository for oneself alone, one that is copied from beside others; None while it is taken.
-
-    Backups hold a numbered place below those names (practices/berths), and none while the name itself is held.
-    """
-    whole = REPOSITORY + place.repository.name
-    lock = whole if place.host is None else f"{whole}@{place.host}"
-    below = (f"{lock}#", f"{lock}@")
-    if {lock, whole} & set(held) or any(name.startswith(below) for name in held):
-        return None
-    if kind is not ExecutionKind.COPY:
-        return [lock]
-    first = _source(place, str(args["source"]))
-    source = REPOSITORY + first.repository.name
-    own = f"{source}@{first.host}" if first.repository.per_host else source
-    return None if {own, source} & set(held) else [lock, f"{own}#to-{place.repository.name}"]
 
 
 def _parts(execution: Execution, share: int) -> list[str]:
