@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,14 +30,21 @@ AsOf = Annotated[str | None, typer.Option(metavar="TIME", help="As it was at 202
 def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """List recoveries: when each was rehearsed last, how long it took, and what that is worth."""
     with the_agent(ctx) as agent:
-        items = [_document(agent, one) for _, one in sorted(agent.book.policies.recoveries.items())]
+        known = [one for _, one in sorted(agent.book.policies.recoveries.items())]
+        items = [_document(agent, one) for one in known]
+        lasts = {one.key: agent.recoveries.records.past(one)[0] for one in known}
         now_us = agent.clock.now()
+
+    def rehearsed(item: Mapping[str, Any]) -> str:
+        last = lasts[item["id"]]
+        return ago(last.at_us if last else None, now_us)
+
     columns = [
         Column("verdict", lambda item: item["verdict"]),
         Column("recovery", lambda item: item["item"]),
         Column("host", lambda item: item["host"]),
         Column("steps", lambda item: len(item["steps"])),
-        Column("rehearsed", lambda item: ago(item["rehearsed_at_us"], now_us)),
+        Column("rehearsed", rehearsed),
         Column("took", lambda item: span(item["rehearsed_s"])),
         Column("rto", lambda item: span(item["rto_s"])),
         Column("last run", lambda item: f"{item['run']} {item['run_state']}" if item["run"] else ""),
@@ -56,7 +64,7 @@ def _document(agent: "Agent", recovery: "Recovery") -> dict[str, Any]:
         "verdict": practice.verdict(recovery, last, watched_us, agent.clock.now()),
         "steps": [step.name for step in recovery.steps], "verify": list(recovery.verify),
         "scratch": [one.host for one in recovery.scratch], "rto_s": recovery.rto_seconds,
-        "rehearsed_at": rfc3339(last.at_us) if last else None, "rehearsed_at_us": last.at_us if last else None,
+        "rehearsed_at": rfc3339(last.at_us) if last else None,
         "rehearsed_s": last.seconds if last else None, "rehearsed_on": last.host if last else None,
         "run": newest.number if newest else None, "run_state": _state(agent, newest) if newest else None,
     }  # fmt: skip

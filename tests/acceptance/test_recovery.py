@@ -1,12 +1,13 @@
 """Recoveries: carried out step by step, rehearsed on a scratch host, and never done when they only look it."""
 
 import os
+import subprocess
 from typing import Any
 
 import pytest
 
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
-from tests.acceptance.shell import Shell
+from tests.acceptance.shell import WATCHKEEPER, Shell
 from tests.acceptance.world import HERE, World
 from tests.lab.sshd import Sshd
 
@@ -69,8 +70,17 @@ def test_a_service_is_brought_back_and_the_time_it_takes_is_on_record(world: Wor
     run = ("recovery", "run", "shop", "--host", "here", "--reason", "the disk is new")
 
     assert "add --yes" in shell.types(*run, code=2)
+    (world.host / "wait").touch()
+    words = [str(WATCHKEEPER), "--config", str(world.config), *run, "--yes"]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as killed:
+        world.until((world.host / "begun").exists, "its second step runs")
+        killed.kill()
+    (item,) = shell.reads("recovery", "list")["items"]
+    assert item["run_state"] == "interrupted"
+    (world.host / "wait").unlink()
     told = shell.types(*run, "--yes")
-    assert "1. restore backups/files" in told
+    assert "was interrupted: it goes on where it was" in told
+    assert world.lines("runs") == ["here"]
     (plan,) = plans(world)
     assert (plan.kind, plan.state, plan.why, plan.host) == ("recovery", "succeeded", "the disk is new", "here")
     assert steps_of(world, plan) == [("restore", "succeeded"), ("playbook", "succeeded")]

@@ -39,6 +39,7 @@ class _Return:
         self._real = os.path.normpath if is_told else paths.canonical
         self._include = paths.distinct(map(self._real, job.include))
         self._manifest = self._find()
+        self._bytes, self._count = self._extent()
 
     def tops(self, folder: Path) -> tuple[str, ...]:
         """What was restored into the folder, as the topmost paths of the host."""
@@ -49,10 +50,10 @@ class _Return:
     def run(self, restic: Restic, folder: Path) -> RestoreResult:
         """Restore, then look whether it is all there."""
         target.make(folder)
-        lacking = sandbox.lacking_bytes(folder, *self._extent())
+        lacking = sandbox.lacking_bytes(folder, self._bytes, self._count)
         if lacking:
             return _failed(self._job, Outcome.NO_SPACE, f"{lacking} bytes are missing in {folder}")
-        self._setting.report(Progress(phase="restoring"))
+        self._setting.report(Progress(phase="restoring", total_files=self._count, total_bytes=self._bytes))
         only = [f"--include={paths.literally(path)}" for path in self._include]
         proof = [] if self._manifest else ["--verify"]
         ended = restic.call("restore", self._chosen.id, "--json", "--target", str(folder), *only, *proof)
@@ -118,7 +119,9 @@ class _Return:
     @property
     def _tick(self) -> Callable[[int, int], None]:
         return lambda files, size_bytes: self._setting.report(
-            Progress(phase="comparing", files=files, size_bytes=size_bytes)
+            Progress(
+                phase="comparing", files=files, size_bytes=size_bytes, total_files=self._count, total_bytes=self._bytes
+            )
         )
 
 
