@@ -16,8 +16,8 @@ _PREAMBLE_BYTES = 65_536  # what a login shell's start-up files may print before
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOST_PIPE = 'echo "no shell on this host tells whether every part of a pipeline succeeds: install bash" >&2'
 _PIPE_SHELL = f"""\
-if (set -o pipefail) 2>/dev/null; then wk_shell="/bin/sh -o pipefail"
-elif command -v bash >/dev/null 2>&1; then wk_shell="bash -o pipefail"
+if /bin/sh -o pipefail -c : 2>/dev/null; then wk_shell="/bin/sh -o pipefail"
+elif bash -o pipefail -c : 2>/dev/null; then wk_shell="bash -o pipefail"
 else {_LOST_PIPE}; wk_shell=false
 fi"""
 _SCRIPT = """\

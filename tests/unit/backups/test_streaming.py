@@ -1,5 +1,6 @@
 """A stream's frame, and when the size of a dump is suspicious: pure."""
 
+import shutil
 import subprocess
 from collections.abc import Sequence
 
@@ -11,14 +12,30 @@ from agent.backups.streaming.script import Frame, is_pipeline, script
 NONCE = "0123456789abcdef"
 
 
-def session(command: str) -> bytes:
+def session(command: str, shell: Sequence[str] = ("/bin/sh",)) -> bytes:
     """What a shell makes of the script."""
-    with subprocess.Popen(["/bin/sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as shell:
-        assert shell.stdin is not None
-        assert shell.stdout is not None
-        shell.stdin.write(script(command, {"NAME": "it's"}, NONCE))
-        shell.stdin.flush()
-        return shell.stdout.read()
+    with subprocess.Popen(shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        running.stdin.write(script(command, {"NAME": "it's"}, NONCE))
+        running.stdin.flush()
+        return running.stdout.read()
+
+
+@pytest.mark.parametrize("shell", [["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("command", "given", "code"),
+    [('printf "$NAME"; exit 7', b"it's", 7), ("printf a | cat", b"a", 0), ("(echo a; exit 5) | cat", b"a\n", 5),
+     ("sleep 0 & cat", b"", 0), ("kill -9 $$", b"", 137)],
+    ids=["code", "pipeline", "its first part", "no stdin", "killed"],
+)  # fmt: skip
+def test_any_shell_gives_the_bytes_and_the_exit_code(
+    shell: Sequence[str], command: str, given: bytes, code: int
+) -> None:
+    if shutil.which(shell[0]) is None:
+        pytest.skip(f"no {shell[0]} on this machine")
+    frame = Frame(NONCE)
+    assert (frame.push(session(command, shell)), frame.exit_code) == (given, code)
 
 
 @pytest.mark.parametrize("step", [1, 7, 100_000])
