@@ -30,6 +30,7 @@ class Caretaker:
         self._store, self._clock, self._workers = store, clock, workers
         self._upkeep, self._executor = upkeep, executor
         self._wake_ns = 0
+        self._watched: frozenset[str] = frozenset()
 
     def poke(self) -> None:
         """Something ended or changed: look again at what is due."""
@@ -44,6 +45,9 @@ class Caretaker:
         if not self.are_due():
             return 0
         self._wake_ns = self._clock.boottime() + int(LOOK_SECONDS * NANOSECONDS)
+        if self._watched != (causes := frozenset(self._upkeep.places())):
+            await self._workers.write(self._upkeep.watch_from_now)
+            self._watched = causes
         started = 0
         for kind, place, why, args in await self._workers.look(self.due, self._clock.now()):
             started += await self.begin(kind, place, actor=AGENT, why=why, args=args) is not None
@@ -100,7 +104,8 @@ class Caretaker:
         if not holdings.is_founded(reader, place):
             return
         check, prune = place.repository.check, place.repository.prune
-        if check is not None and self._is_due(reader, place, ExecutionKind.CHECK, check.every, last, now_us):
+        is_urgent = check is not None and holdings.is_suspect(reader, place)
+        if is_urgent or (check and self._is_due(reader, place, ExecutionKind.CHECK, check.every, last, now_us)):
             args = holdings.with_share(reader, place, now_us)
             why = "a check of the repository is due"
             yield last.get(ran(ExecutionKind.CHECK, place.cause), 0), (ExecutionKind.CHECK, place, why, args)

@@ -209,14 +209,13 @@ def _late_copies(reader: Reader, place: Place, now_us: int) -> Iterator[str]:
 
 
 def with_share(reader: Reader, place: Place, now_us: int) -> dict[str, object]:
-    """Which shares of its data are read by a check now; all of it where something else than a check found damage."""
-    plan = place.repository.check
+    """Which shares of its data are read by a check now; all of it where no share can be named that was not sound."""
+    plan, wrong = place.repository.check, damage(reader, place)
+    of_ = 1 if plan is None else practice.parts(plan, now_us)
+    if wrong is not None and not _is_of_a_share(wrong, of_):
+        return {"shares": [1], "of": 1, "parts": of_}
     if plan is None:
         return {"shares": [], "of": 1}
-    of_ = practice.parts(plan, now_us)
-    wrong = damage(reader, place)
-    if wrong is not None and wrong.kind is not ExecutionKind.CHECK:
-        return {"shares": [1], "of": 1, "parts": of_}
     known = dues.last_runs(reader)
     read_at = {
         share: known[name] for share in range(1, of_ + 1) if (name := f"read:{place.cause}:{share}/{of_}") in known
@@ -229,6 +228,20 @@ def with_share(reader: Reader, place: Place, now_us: int) -> dict[str, object]:
         cover_seconds=plan.cover_seconds,
     )
     return {"shares": list(due), "of": of_}
+
+
+def is_suspect(reader: Reader, place: Place) -> bool:
+    """Whether something else than a check found damage, and no check has been tried since."""
+    wrong = damage(reader, place)
+    if wrong is None or wrong.kind is ExecutionKind.CHECK:
+        return False
+    tried = next(iter(history(reader, place, ExecutionKind.CHECK)), None)
+    return tried is None or tried.intent_at_us < (wrong.ended_at_us or 0)
+
+
+def _is_of_a_share(wrong: Execution, of_: int) -> bool:
+    """Whether a check of a share found it, one that is still cut like that: it comes first until it is sound."""
+    return wrong.kind is ExecutionKind.CHECK and of_ > 1 and wrong.args.get("of") == of_
 
 
 def has_failed(reader: Reader, place: Place, kind: ExecutionKind) -> bool:
