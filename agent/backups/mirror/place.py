@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.backups.mirror import listing
 from agent.backups.mirror.listing import Item
+from agent.backups.mirror.tree import Tree, is_as_listed
 from agent.backups.restic.paths import MIRRORS
 from agent.errors import AgentError, ToolError
 
@@ -30,7 +31,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.tree, self.work = folder / "tree", folder / "work"
-        self._listing = folder / "listing"
+        self._listing, self._boot = folder / "listing", folder / "boot"
 
     def prepare(self) -> None:
         """Make what is missing, and clear away what a pull that was killed left behind; the tree stays."""
@@ -52,25 +53,32 @@ class Place:
         except FileNotFoundError:
             return b""
 
-    def before(self) -> dict[str, Item]:
-        """What the tree holds; nothing when that cannot be read: then everything is fetched again."""
+    def before(self, boot_id: str) -> dict[str, Item]:
+        """What the tree holds; nothing when that cannot be read: then everything is fetched again.
+
+        What was written shortly before a crash may not have reached the disk: after a boot, each entry is looked at.
+        """
         try:
-            return {item.path: item for item in listing.items(self.known())}
+            known = {item.path: item for item in listing.items(self.known())}
         except ToolError:
             return {}
+        if self._boot.exists() and self._boot.read_text(encoding="ascii") == boot_id:
+            return known
+        with Tree(self.tree) as tree:
+            return {
+                path: item if is_as_listed(tree.look(path), item) else listing.doubtful(item)
+                for path, item in known.items()
+            }
 
-    def remember(self, items: Iterable[Item]) -> None:
-        """Write down what the tree holds; the tree itself must be on disk before."""
+    def remember(self, items: Iterable[Item], boot_id: str) -> None:
+        """Write down what the tree holds."""
+        self._boot.write_text(boot_id, encoding="ascii")
         draft = self.folder / ".listing"
         with draft.open("wb") as stream:
             stream.writelines(item.record + b"\0" for item in items)
             stream.flush()
             os.fsync(stream.fileno())
         draft.rename(self._listing)
-
-    def forget(self) -> None:
-        """Let the next pull fetch everything again."""
-        self._listing.unlink(missing_ok=True)
 
     def free_bytes(self) -> int:
         """Room on the mirror's file system."""

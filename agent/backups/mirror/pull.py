@@ -1,7 +1,6 @@
 """Brings a mirror up to date with its target: list, decide, fetch, put in place; killed at any moment, it goes on next time."""
 
 import dataclasses
-import os
 import shlex
 import shutil
 from collections.abc import Callable, Mapping
@@ -70,6 +69,7 @@ class _Pull:
         self._known: dict[str, Item] = {}
         self._torn: set[str] = set()
         self._landed = 0
+        self._boot_id = line.deadline.clock.boot_id
         self._faults: list[str] = []
 
     def run(self) -> Pulled | Refused:
@@ -85,7 +85,7 @@ class _Pull:
             )
         now = listing.tree(told, listing.items(told.records))
         now = {path: item for path, item in now.items() if path in told.sources or not self._is_excluded(path)}
-        self._known = self._place.before()
+        self._known = self._place.before(self._boot_id)
         todo = plan.plan(self._known, now, is_wanted=self._is_wanted(told), is_complete=told.is_complete)
         if (refused := self._refusal(todo)) is not None:
             return refused
@@ -187,8 +187,7 @@ class _Pull:
         for item in batch:
             is_sure = item.path not in self._torn and item.ctime_ns < young_ns
             self._known[item.path] = item if is_sure else listing.doubtful(item)
-        os.sync()
-        self._place.remember(self._known.values())
+        self._place.remember(self._known.values(), self._boot_id)
         self._place.clear()
         return said
 
@@ -204,7 +203,7 @@ class _Pull:
                 self._known[item.path] = listing.doubtful(item)
         unread = [item.path for item in todo.fetch if item.path in self._torn and after.get(item.path) == item.record]
         self._faults += [f"not read: {path}" for path in unread]
-        self._place.remember(self._known.values())
+        self._place.remember(self._known.values(), self._boot_id)
         if not self._landed:
             raise ToolError(
                 f"{self._line.route.host.name} sent none of {len(todo.fetch)} entries: {said or 'without a word'}",
