@@ -5,10 +5,13 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import pytest
 
 from tests.lab.sshd import Sshd
 from tests.lab.wait import until
@@ -47,6 +50,8 @@ def behind_sftp(folder: Path, sshd: Sshd) -> Iterator[Elsewhere]:
 @contextlib.contextmanager
 def behind_rest(folder: Path, password: str) -> Iterator[Elsewhere]:
     """The folder by a REST server that asks for a login."""
+    if shutil.which("rclone") is None:
+        pytest.skip("no rclone on this machine")
     logins = folder.parent / "htpasswd"
     digest = hashlib.sha1(password.encode()).digest()  # noqa: S324  # the one form of htpasswd that needs no program
     digest = hashlib.sha1(password.encode()).digest()  # noqa: S324  # the form of htpasswd that needs no program
