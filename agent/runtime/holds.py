@@ -50,14 +50,20 @@ def note_end(tx: Tx, execution: Execution) -> None:
 
 def in_the_way(reader: Reader, key: str, host: str) -> str:
     """Why a backup may not begin on its host now; "" when it may."""
-    for lease in leases.held(reader):
-        holder = executions.get(reader, lease.owner) if lease.name == host else None
-        if holder is not None and holder.state in OPEN_STATES:
-            return f"{host} is held by {holder.number} ({holder.item})"
+    return taken(reader, key).get(host, "")
+
+
+def taken(reader: Reader, key: str = "") -> dict[str, str]:
+    """The hosts on which a backup (but this one) may not begin now, and why."""
+    found: dict[str, str] = {}
     for other in rounds(reader):
-        if other != key and host_of(other) == host:
-            return f"{host} is prepared for {item_of(other)}"
-    return ""
+        if other != key:
+            found[host_of(other) or ""] = f"{host_of(other)} is prepared for {item_of(other)}"
+    for lease in leases.held(reader):
+        holder = executions.get(reader, lease.owner)
+        if holder is not None and holder.state in OPEN_STATES:
+            found[lease.name] = f"{lease.name} is held by {holder.number} ({holder.item})"
+    return found
 
 
 def saving(reader: Reader, key: str) -> Iterator[tuple[str, str]]:

@@ -97,6 +97,7 @@ class Rounds:
         with self._store.read() as reader:
             last = dues.last_runs(reader)
             failed, prepared = holds.failed(last), holds.rounds(reader)
+            taken = holds.taken(reader)
             busy = {one.correlation_id for one in executions.open_ones(reader)} | set(prepared)
             for backup in policies.backups.values():
                 if backup.key in busy:
@@ -105,7 +106,7 @@ class Rounds:
                 found = practice.due(backup, past, now_us, windows.get(backup.window))
                 if isinstance(found, Later):
                     self._wake_no_later_than(found.at_us, now_us)
-                elif not holds.in_the_way(reader, backup.key, backup.host):
+                elif backup.host not in taken:
                     waiting.append((found, self._saves.wish(found.kind, backup)))
             held = [lease.name for lease in leases.held(reader)] if waiting else []
         return practice.choose(waiting, [*held, *(SAVING + key.rpartition("@")[2] for key in prepared)])
