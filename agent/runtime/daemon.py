@@ -177,7 +177,7 @@ class Duties:
     def recover(self) -> Awaitable[None] | None:
         """Go on with recoveries that nobody drives, and begin the rehearsals that are due."""
         is_news = self._is_news("recoveries")
-        return self._agent.recoveries.turn() if is_news or self._agent.recoveries.are_due() else None
+        return self._agent.recoveries.turn() if self._agent.recoveries.are_due(is_news=is_news) else None
 
     def deliver(self) -> Awaitable[int] | None:
         """Tell the sinks what waits for them."""

@@ -28,6 +28,7 @@ from agent.runtime.recovery_records import Records
 from agent.runtime.workers import Workers
 from agent.store.tx import Tx
 
+NEWS_SECONDS = 5.0  # how often it is looked whether others began or ended one, while they write at all
 LOOK_SECONDS = 30.0  # how often what is due is looked for when nothing is known to come up
 
 
@@ -64,8 +65,8 @@ class Recoveries:
         self.records, self._noticed = records, noticed
         self._open: frozenset[str] = frozenset()  # the keys of what was under way at the last turn
         self._verifying: dict[str, int] = {}  # since when, on the boot clock
-        self._is_busy = True
-        self._wake_ns = 0
+        self._is_busy = self._has_news = True
+        self._wake_ns = self._look_ns = 0
 
     def course(self, plan: Execution) -> Course | None:
         """What is meant by a filed recovery; None when the policies in force know it no more."""
@@ -200,12 +201,15 @@ class Recoveries:
         """Something ended: there may be something to rehearse with now."""
         self._wake_ns = 0
 
-    def are_due(self) -> bool:
-        """Whether `turn` has something to do."""
-        return self._is_busy or self._clock.boottime() >= self._wake_ns
+    def are_due(self, *, is_news: bool) -> bool:
+        """Whether `turn` has something to do; `is_news`: somebody has written to the store."""
+        self._has_news |= is_news
+        now_ns = self._clock.boottime()
+        return self._is_busy or now_ns >= self._wake_ns or (self._has_news and now_ns >= self._look_ns)
 
     async def turn(self) -> None:
         """Go on with what nobody drives, and begin the rehearsals that are due."""
+        self._has_news, self._look_ns = False, self._clock.boottime() + int(NEWS_SECONDS * NANOSECONDS)
         found = self.records.open_ones()
         mine = [plan for plan in found if not self.records.is_driven(plan)]
         for plan in mine:
