@@ -30,6 +30,7 @@ GOOD = Snapshot(id="a1", at_us=NOW, host="web1", item="shop/backups/files", exec
         ("01A", -400 * DAY, ""),  # no ULID: nothing is known
         ("", 0, "no execution of ours made it"),
     ],
+    ids=["now", "soon", "a little back", "later", "in a year", "a day late", "an older name", "no name", "none"],
 )
 def test_a_time_is_true_or_doubted(exec_id: str, ahead_us: int, why: str) -> None:
     assert doubt(dataclasses.replace(GOOD, exec_id=exec_id, at_us=NOW + ahead_us), NOW) == why
