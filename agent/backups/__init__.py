@@ -170,6 +170,7 @@ class DrillResult:
     parts: Mapping[str, float] = dataclasses.field(default_factory=dict)
     cycle: Cycle = dataclasses.field(default_factory=Cycle)
     older: Older | None = None
+    alarm: bool = False
 
     def proof(self, job: Job, at_us: int) -> Proof:
         """The drill as the store keeps it."""
@@ -193,6 +194,7 @@ class DrillResult:
             parts=self.parts,
             cycle=self.cycle,
             older=self.older,
+            alarm=self.alarm,
         )
 
 

@@ -206,3 +206,4 @@ class Proof:
     parts: Mapping[str, float] = dataclasses.field(default_factory=dict)
     cycle: Cycle = Cycle()
     older: Older | None = None
+    alarm: bool = False  # a byte that was changed on purpose was found

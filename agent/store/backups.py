@@ -14,7 +14,7 @@ from agent.store.tables import proofs as proofs_table
 from agent.store.tx import Reader, Tx, reading
 
 _MEASURED = (
-    "snapshot_at_us", "turn", "files", "sampled", "size_bytes", "whole_bytes", "seconds", "parts", "cycle", "older",
+    "snapshot_at_us", "turn", "files", "sampled", "size_bytes", "whole_bytes", "seconds", "parts", "cycle", "older", "alarm",
 )  # fmt: skip  # what came with revision 0003, as one JSON document
 # An adopted job may be collected twice; the second time changes nothing.
 _ADD_POINT = insert(points_table).on_conflict_do_nothing(index_elements=[points_table.c.exec_id])

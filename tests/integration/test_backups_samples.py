@@ -67,6 +67,7 @@ def test_a_round_of_drills_compares_every_file_and_the_next_begins_anew(vault: V
     while done[-1].cycle.round == 1:
         done.append(drill(vault, f"02{len(done)}", done[-1]))
     assert [(one.passed, one.outcome) for one in done] == [(True, Outcome.OK)] * 4
+    assert all(one.alarm for one in done), "a byte that was changed on purpose was found each time"
     assert sum(one.sampled for one in done) >= FILES + 2
     assert [one.cycle.drawn for one in done] == [1, 2, 3, 0]
     assert all(one.whole_bytes > 200_000 for one in done)

@@ -185,7 +185,7 @@ def test_what_a_drill_measured_and_where_the_next_one_goes_on_is_kept(tx: Tx) ->
     whole = dataclasses.replace(
         proof(1, passed=True), turn=4, files=900, sampled=200, size_bytes=5, whole_bytes=10, seconds=2.5,
         parts={"restored": 1.5, "compared": 1.0}, cycle=Cycle(order="ab", round=2, drawn=3, planned=5, cursor="7f"),
-        older=Older(snapshot="old", at_us=7, compared=200, fault_count=0),
+        older=Older(snapshot="old", at_us=7, compared=200, fault_count=0), alarm=True,
     )  # fmt: skip
     assert backups.add_proof(tx, whole)
     assert backups.last_proof(tx, "b") == whole

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.backups import DrillResult, Job, Outcome, Progress, Setting
-from agent.backups.restic import choosing, manifest, paths, probing, sampling, sandbox, selection
+from agent.backups.restic import alarm, choosing, manifest, paths, probing, sampling, sandbox, selection
 from agent.backups.restic.choosing import UnprovenError
 from agent.backups.restic.command import Restic
 from agent.backups.restic.compare import FAULTS_KEPT
@@ -60,6 +60,7 @@ class _Drill:
         self._count = 0
         self._outcome = Outcome.OK
         self._older: Older | None = None
+        self._alarm = False
 
     def run(self, state: Path) -> DrillResult:
         """Prove the newest snapshot, and an older one where it is its turn."""
@@ -76,6 +77,7 @@ class _Drill:
             self._ask(chosen, folder)
             self._watch.mark("probed")
             seconds = sum(self._watch.parts.values())
+            self._try_alarm(chosen, folder / "newest")
             sandbox.remove(folder / "newest")
             if self._job.drill.older:
                 self._prove_older(chosen, folder / "older")
@@ -120,6 +122,15 @@ class _Drill:
             raise UnprovenError(
                 Outcome.TIMEOUT, "restored and compared, but there was no time left to use it"
             ) from None
+
+    def _try_alarm(self, chosen: Selection, box: Path) -> None:
+        """A comparison that finds nothing may be one that cannot: it is shown something to find, last of all."""
+        if self._faults:
+            return
+        rings = alarm.rings(chosen.entries(), box, self._setting.deadline)
+        self._alarm = rings is True
+        if rings is False:
+            self._tell(["the comparison is blind: it did not find a byte that was changed on purpose"])
 
     def _play(self, box: Path, snapshot: str) -> list[str]:
         """What the operator's playbook says of the box, run by whoever watches this drill."""
@@ -199,6 +210,7 @@ class _Drill:
             parts=self._watch.parts,
             cycle=then,
             older=self._older,
+            alarm=self._alarm,
         )
 
 
