@@ -115,12 +115,11 @@ def wrong_owner(vault: Vault) -> Seeded:
 def forgetful(vault: Vault, harm: str) -> Seeded:
     program = vault.folder / "bin/restic"
     program.parent.mkdir()
-    real = shutil.which("restic")
+    real = shutil.which(vault.program)
     box = f'f=$(find {vault.state}/sandbox -path "*{vault.source}/conf/a"); [ -z "$f" ] || {harm} "$f"'
     program.write_text(f'#!/bin/sh\n{real} "$@"\nended=$?\n[ "$1" != restore ] || {{ {box}; }}\nexit $ended\n')
     program.chmod(0o755)
-    environment = {"PATH": f"{program.parent}:{os.environ['PATH']}"}
-    return Seeded(vault=dataclasses.replace(vault, environment=environment))
+    return Seeded(vault=dataclasses.replace(vault, program=str(program)))
 
 
 FAULTS: tuple[tuple[str, Callable[[Vault], Seeded], str], ...] = (
@@ -232,7 +231,10 @@ def test_proof_by_restoring_finds_twelve_faults_of_twelve(kept: Vault, tmp_path:
     print(f"by the exit code of the nightly backup: {nightly}, of a restore by hand: {by_hand}")
     assert [name for name, found, _, _ in rows if not found] == []
     assert nightly <= 3
-    if parse_version(subprocess.run(["restic", "version"], capture_output=True, text=True, check=True).stdout) < CODED:
+    if (
+        parse_version(subprocess.run([kept.program, "version"], capture_output=True, text=True, check=True).stdout)
+        < CODED
+    ):
         assert [(name, "never ran" if code is None else str(code)) for name, _, code, _ in rows] == published()
 
 
