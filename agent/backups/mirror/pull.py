@@ -86,6 +86,7 @@ class _Pull:
         now = listing.tree(told, listing.items(told.records))
         now = {path: item for path, item in now.items() if path in told.sources or not self._is_excluded(path)}
         self._known = self._place.before(self._boot_id)
+        self._pass_over(told, now)
         todo = plan.plan(self._known, now, is_wanted=self._is_wanted(told), is_complete=told.is_complete)
         if (refused := self._refusal(todo)) is not None:
             return refused
@@ -102,6 +103,14 @@ class _Pull:
             folders=kinds.count("dir") - ("/" in now),
             fetched=len(todo.fetch),
         )
+
+    def _pass_over(self, told: Listing, now: Mapping[str, Item]) -> None:
+        """Folders above the sources change whenever anything beside them does: their times alone are no reason to fetch."""
+        for source in told.sources:
+            for path in (source[:at] or "/" for at, sign in enumerate(source) if sign == "/"):
+                old, new = self._known.get(path), now.get(path)
+                if old and new and (old.kind, old.mode, old.uid, old.gid) == (new.kind, new.mode, new.uid, new.gid):
+                    self._known[path] = new
 
     def _is_wanted(self, told: Listing) -> Callable[[str], bool]:
         """Whether an entry that is no longer listed would be, were it still there."""
