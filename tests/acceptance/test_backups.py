@@ -68,7 +68,16 @@ def summary(world: World) -> str:
 @contextlib.contextmanager
 def locked(world: World) -> Iterator[None]:
     """Somebody's restic holds the repository for itself, and takes its time: a thousand bytes in a second."""
-    argv = ["restic", "-r", str(world.state / "restic/here"), "--no-cache", "check", "--read-data", "--limit-download", "1"]
+    argv = [
+        "restic",
+        "-r",
+        str(world.state / "restic/here"),
+        "--no-cache",
+        "check",
+        "--read-data",
+        "--limit-download",
+        "1",
+    ]
     environment = {**os.environ, "RESTIC_PASSWORD_FILE": str(world.folder / "secrets" / "vault")}
     while True:
         with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as holder:

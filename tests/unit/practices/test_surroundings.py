@@ -64,7 +64,9 @@ def test_with_a_cleanup_alone(done: str, follows: str) -> None:
     assert word(surroundings.following(steps(done), NOW, prepares=False, cleans_up=True)) == follows
 
 
-@pytest.mark.parametrize(("done", "follows"), [("", "p"), ("p+", "b"), ("p-", "over"), ("p+ b-", "over"), ("p+ bx", "over")])
+@pytest.mark.parametrize(
+    ("done", "follows"), [("", "p"), ("p+", "b"), ("p-", "over"), ("p+ b-", "over"), ("p+ bx", "over")]
+)
 def test_with_a_prepare_alone(done: str, follows: str) -> None:
     assert word(surroundings.following(steps(done), NOW, prepares=True, cleans_up=False)) == follows
 
