@@ -27,7 +27,7 @@ from tests.fakes.dns_peer import (
 from tests.fakes.snmp_lies import answering_as, endless, reporting
 from tests.fakes.snmp_peer import Mangle, counter, number, words
 from tests.fakes.web_peer import PAGE, deaf, length, many_values, moved
-from tests.lab.bounds import bounded
+from tests.lab.bounds import MOST_MEMORY, bounded
 from tests.lab.peer import Raw
 from tests.lab.sshd import Sshd
 from tests.lab.stage import HERE, PASSWORD, PROMPT, Stage, printing, public, saying
@@ -385,7 +385,8 @@ def warm(tmp_path_factory: pytest.TempPathFactory, sshd: Sshd) -> None:
 def test_a_hostile_peer_costs_its_own_time_alone(row: str, stage: Stage) -> None:
     ROWS[row](stage)
     stage.neighbours()
-    with bounded(stage.seconds + LATE_SECONDS):
+    most = MOST_MEMORY * max(8, len(stage.cases)) // 8  # what one may take is enough for eight of them at once
+    with bounded(stage.seconds + LATE_SECONDS, memory=most):
         found = stage.look()
     for case in (*stage.cases, *stage.healthy):
         found.judged(case)

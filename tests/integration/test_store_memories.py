@@ -49,7 +49,9 @@ def test_each_key_has_the_last_that_was_written_until_it_is_forgotten(store: Sto
 def as_of_0001(folder: Path) -> None:
     """Take a state folder back to what the first version left."""
     raw = sqlite3.connect(folder / "watchkeeper.sqlite")
-    raw.executescript("DROP TABLE memories; UPDATE alembic_version SET version_num = '0001';")
+    raw.executescript(
+        "DROP TABLE memories; ALTER TABLE proofs DROP COLUMN document; UPDATE alembic_version SET version_num = '0001';"
+    )
     raw.close()
 
 
