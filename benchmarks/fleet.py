@@ -1,6 +1,7 @@
 """A fleet: 1,000 hosts over SSH with ten checks each, once a minute, everything included; and how late looks begin.
 
-All hosts are sshd on loopback addresses; what the daemon does is what it would do for a thousand machines.
+All hosts are sshd on loopback addresses; what the daemon does is what it would do for a thousand machines. They share
+one table of processes, so none of the checks looks through it.
 HOSTS and MINUTES in the environment make it smaller.
 """
 
@@ -35,7 +36,7 @@ PORT = 2299
 EVERY_SECONDS = 60
 READY_SECONDS = 60 + HOSTS
 CHECKS = (
-    "memory:", "load:", "disk: /", "process: sshd", "swap:", "uptime:", "inodes: /",
+    "memory:", "load:", "disk: /", "file: /etc/hostname", "swap:", "uptime:", "inodes: /",
     'command: "echo 1"', 'command: "echo 2"', "disk: /tmp",
 )  # fmt: skip
 KEYS = HOSTS * (len(CHECKS) + 1)  # and each host's reach
