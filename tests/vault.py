@@ -122,6 +122,15 @@ class Vault:
             text=True,
         )
 
+    def backup_apart(self, exec_id: str, **other: Any) -> BackupResult:
+        """A backup in a process of its own, which makes a result of whatever happens."""
+        job = self.job(Kind.BACKUP, exec_id, **other)
+        with self.start(job) as started:
+            assert started.wait(60) in {0, 1}
+        result = self.result(job)
+        assert isinstance(result, BackupResult)
+        return result
+
     def run_dir(self, job: Job) -> Path:
         """Where such a job leaves its papers."""
         return self.folder / "runs" / job.exec_id

@@ -22,6 +22,7 @@ _WHYS = (
     (re.compile(r"Permission denied \("), "let the agent's key in: add it to authorized_keys of that user"),
     (re.compile(r"a password is required|a terminal is required|not in the sudoers"),
      "let that user run sudo without a password, or log in as root"),
+    (re.compile(r"sudo: (command )?not found"), "install sudo there, or log in as root"),
 )  # fmt: skip
 ENVIRONMENT = {**local.PLAIN, "HOME": "/nonexistent"}
 
