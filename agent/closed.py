@@ -2,9 +2,12 @@
 
 import math
 import re
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+
+from agent.errors import InputError
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\Z")
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?\Z")
@@ -21,6 +24,17 @@ class ClosedModel(BaseModel):
     """Base of everything an operator writes: closed, frozen, documented by its fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Model = TypeVar("Model", bound=ClosedModel)
+
+
+def checked(kind: type[Model], options: Mapping[str, Any], *, whose: str) -> Model:
+    """Plain options as their model, read back from a file of ours; InputError where they cannot have been checked."""
+    try:
+        return kind.model_validate(options)
+    except ValidationError as error:
+        raise InputError(f"the options of {whose} are wrong: {error}", hint="run: watchkeeper validate") from error
 
 
 def _flag(value: object) -> object:

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from agent.backups import BackupResult, DrillResult, Job, Outcome, RestoreResult, Setting, SnapshotsResult, engine
 from agent.backups.configs import asking, gate, hiding, keeping, patterns, reading
@@ -14,11 +14,8 @@ from agent.backups.configs.platforms import Platform, rules_for
 from agent.backups.configs.reading import Wanted
 from agent.backups.restic import snapshots
 from agent.backups.restic.bring_back import bring_back
-from agent.backups.restic.command import Restic
 from agent.backups.restic.drill import drill
-from agent.backups.restic.outcome import hint_for
-from agent.closed import ClosedModel, Flag, Text, Texts
-from agent.errors import InputError
+from agent.closed import ClosedModel, Flag, Text, Texts, checked
 from agent.model.device import Device
 from agent.model.host import Connection
 from agent.transports import device
@@ -105,18 +102,12 @@ class DeviceConfig:
     def snapshots(job: Job, setting: Setting, /) -> SnapshotsResult:
         """List the encrypted copies; without a repository, the commits of git."""
         if job.repository:
-            ended, found = snapshots.listed(Restic(job, setting), job)
-            if ended.outcome is not Outcome.OK:
-                return SnapshotsResult(outcome=ended.outcome, summary=ended.why(), hint=hint_for(ended.outcome))
-            return SnapshotsResult(outcome=Outcome.OK, summary=f"{len(found)} snapshots", snapshots=found)
+            return snapshots.answered(job, setting)
         return keeping.snapshots(job, History(Path(job.state), setting.deadline.clock))
 
 
 def _options(job: Job) -> DeviceConfigOptions:
-    try:
-        return DeviceConfigOptions.model_validate(job.options)
-    except ValidationError as error:
-        raise InputError(f"the options of {job.item} are wrong: {error}", hint="run: watchkeeper validate") from error
+    return checked(DeviceConfigOptions, job.options, whose=job.item)
 
 
 def _rules(job: Job) -> Platform:

@@ -2,16 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from agent.backups import (
-    BackupResult,
-    DrillResult,
-    Job,
-    Outcome,
-    RestoreResult,
-    Setting,
-    SnapshotsResult,
-    engine,
-)
+from agent.backups import BackupResult, DrillResult, Job, RestoreResult, Setting, SnapshotsResult, engine
 from agent.model.host import Connection
 from agent.registry import later
 
@@ -57,11 +48,6 @@ class Files:
     @staticmethod
     def snapshots(job: Job, setting: Setting, /) -> SnapshotsResult:
         """List the snapshots of the item on its host."""
-        from agent.backups.restic import snapshots
-        from agent.backups.restic.command import Restic
-        from agent.backups.restic.outcome import hint_for
+        from agent.backups.restic.snapshots import answered
 
-        ended, found = snapshots.listed(Restic(job, setting), job)
-        if ended.outcome is not Outcome.OK:
-            return SnapshotsResult(outcome=ended.outcome, summary=ended.why(), hint=hint_for(ended.outcome))
-        return SnapshotsResult(outcome=Outcome.OK, summary=f"{len(found)} snapshots", snapshots=found)
+        return answered(job, setting)

@@ -5,29 +5,18 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from agent.backups import (
-    BackupResult,
-    DrillResult,
-    Job,
-    Outcome,
-    RestoreResult,
-    Setting,
-    SnapshotsResult,
-    engine,
-)
+from agent.backups import BackupResult, DrillResult, Job, RestoreResult, Setting, SnapshotsResult, engine
 from agent.backups.restic import snapshots
 from agent.backups.restic.bring_back import bring_back
-from agent.backups.restic.command import Restic
 from agent.backups.restic.drill import Probe, drill
-from agent.backups.restic.outcome import hint_for
 from agent.backups.streaming.producer import Producer
 from agent.backups.streaming.saving import save
 from agent.backups.streaming.script import is_name
 from agent.backups.streaming.verify import Kind, Verify, verify
 from agent.clock import Deadline
-from agent.closed import ClosedModel, SecretRef, Text
+from agent.closed import ClosedModel, SecretRef, Text, checked
 from agent.errors import InputError
 from agent.model.host import Connection
 from agent.units import share
@@ -126,17 +115,11 @@ class Stream:
     @staticmethod
     def snapshots(job: Job, setting: Setting, /) -> SnapshotsResult:
         """List the snapshots of the item on its host."""
-        ended, found = snapshots.listed(Restic(job, setting), job)
-        if ended.outcome is not Outcome.OK:
-            return SnapshotsResult(outcome=ended.outcome, summary=ended.why(), hint=hint_for(ended.outcome))
-        return SnapshotsResult(outcome=Outcome.OK, summary=f"{len(found)} snapshots", snapshots=found)
+        return snapshots.answered(job, setting)
 
 
 def _options(job: Job) -> StreamOptions:
-    try:
-        return StreamOptions.model_validate(job.options)
-    except ValidationError as error:
-        raise InputError(f"the options of {job.item} are wrong: {error}", hint="run: watchkeeper validate") from error
+    return checked(StreamOptions, job.options, whose=job.item)
 
 
 def _probe(job: Job) -> Probe | None:

@@ -5,9 +5,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from agent.backups import Job, Outcome, Snapshot
+from agent.backups import Job, Outcome, Setting, Snapshot, SnapshotsResult
 from agent.backups.restic import paths, plausible
 from agent.backups.restic.command import Ended, Restic
+from agent.backups.restic.outcome import hint_for
 from agent.backups.restic.survey import nanoseconds
 
 PRODUCT_TAG = "watchkeeper"
@@ -16,6 +17,14 @@ PRODUCT_TAG = "watchkeeper"
 def tags(job: Job) -> tuple[str, ...]:
     """What our snapshots carry, so that they are found again."""
     return (PRODUCT_TAG, f"item={job.item}", f"exec={job.exec_id}")
+
+
+def answered(job: Job, setting: Setting) -> SnapshotsResult:
+    """The snapshots of the job's item and host as its engine answers with them."""
+    ended, found = listed(Restic(job, setting), job)
+    if ended.outcome is not Outcome.OK:
+        return SnapshotsResult(outcome=ended.outcome, summary=ended.why(), hint=hint_for(ended.outcome))
+    return SnapshotsResult(outcome=Outcome.OK, summary=f"{len(found)} snapshots", snapshots=found)
 
 
 def listed(restic: Restic, job: Job) -> tuple[Ended, tuple[Snapshot, ...]]:
