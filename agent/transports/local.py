@@ -151,10 +151,11 @@ def _section(script: str, seconds: float, deadline: Deadline) -> Section:
 class _Conversation:
     """One child: feeds it, hears it, and sees to it that nothing of it stays."""
 
-    def __init__(self, child: subprocess.Popen[bytes], stdin: bytes, limit_bytes: int) -> None:
+    def __init__(self, child: subprocess.Popen[bytes], stdin: bytes, limit_bytes: int, stop: int | None = None) -> None:
         self._child = child
         self._unsent = memoryview(stdin)
         self._left = limit_bytes
+        self._stop = stop
         self._heard: dict[int, bytearray] = {}
         self._pipes: dict[int, IO[bytes]] = {}
         self._ended = self._timed_out = self._truncated = False
@@ -163,6 +164,8 @@ class _Conversation:
 
     def __enter__(self) -> Self:
         self._selector.register(self._pidfd, selectors.EVENT_READ)
+        if self._stop is not None:
+            self._selector.register(self._stop, selectors.EVENT_READ)
         for pipe, event in (
             (self._child.stdin, selectors.EVENT_WRITE),
             (self._child.stdout, selectors.EVENT_READ),
@@ -211,6 +214,9 @@ class _Conversation:
     def _attend(self, descriptor: int) -> None:
         if descriptor == self._pidfd:
             self._ended = True
+        elif descriptor == self._stop:
+            self._selector.unregister(descriptor)
+            self._truncated = True  # whoever feeds it, or hears it, wants no more of it
         elif descriptor in {self._out, self._err}:
             self._hear(descriptor)
         elif descriptor in self._pipes:
@@ -224,23 +230,33 @@ class _Conversation:
         except BrokenPipeError:
             self._unsent = self._unsent[:0]
         if not self._unsent:
-            self._close(descriptor)
+            self._fed(descriptor)
+
+    def _fed(self, stdin: int) -> None:
+        """All was sent: its stdin ends here."""
+        self._close(stdin)
 
     def _hear(self, descriptor: int) -> bool:
         """Read once; False when there is nothing more to be had now."""
-        if descriptor not in self._pipes or self._truncated:
-            return False
-        try:
-            data = os.read(descriptor, _CHUNK)
-        except BlockingIOError:
-            return False
+        data = b"" if self._truncated else self._read(descriptor)
         if not data:
-            self._close(descriptor)
             return False
         self._truncated = len(data) > self._left
         self._heard[descriptor] += data[: self._left]
         self._left -= min(self._left, len(data))
         return True
+
+    def _read(self, descriptor: int) -> bytes:
+        """What is there now; nothing, too, when it was closed, by now or before."""
+        if descriptor not in self._pipes:
+            return b""
+        try:
+            data = os.read(descriptor, _CHUNK)
+        except BlockingIOError:
+            return b""
+        if not data:
+            self._close(descriptor)
+        return data
 
     def _drain(self) -> None:
         """Take what the pipes still hold; a grandchild that keeps one open is not waited for."""
@@ -266,19 +282,9 @@ class _Lines(_Conversation):
         complain: Callable[[str], bool],
         stop: int | None,
     ) -> None:
-        super().__init__(child, b"", _LINE_LIMIT)
+        super().__init__(child, b"", _LINE_LIMIT, stop)
         self._ears = (hear, complain)
         self._wants_more = True
-        self._stop = stop
-        if stop is not None:
-            self._selector.register(stop, selectors.EVENT_READ)
-
-    def _attend(self, descriptor: int) -> None:
-        if descriptor != self._stop:
-            super()._attend(descriptor)
-        elif self._stop is not None:
-            self._selector.unregister(self._stop)
-            self._truncated = True  # whoever feeds it has nothing good to give: interrupt it
 
     def wind_down(self, deadline: Deadline) -> None:
         """Interrupt the child if it still runs, give it until the deadline, then hand over what was left unfinished."""
@@ -320,35 +326,15 @@ class _Pouring(_Conversation):
         ears: tuple[Callable[[bytes], None], Callable[[bytes], None]],
         stop: int | None,
     ) -> None:
-        super().__init__(child, stdin, 0)
+        super().__init__(child, stdin, 0, stop)
         self._ears = ears
-        self._stop = stop
-        if stop is not None:
-            self._selector.register(stop, selectors.EVENT_READ)
 
-    def _attend(self, descriptor: int) -> None:
-        self._truncated = self._truncated or descriptor == self._stop
-        super()._attend(descriptor)
-
-    def _feed(self, descriptor: int) -> None:
-        try:
-            self._unsent = self._unsent[os.write(descriptor, self._unsent[:_CHUNK]) :]
-        except BlockingIOError:
-            return
-        except BrokenPipeError:
-            self._unsent = self._unsent[:0]
-        if not self._unsent:
-            self._selector.unregister(self._pipes[descriptor])
+    def _fed(self, stdin: int) -> None:
+        """All was sent, and its stdin stays open: it is no longer asked whether it takes more."""
+        self._selector.unregister(stdin)
 
     def _hear(self, descriptor: int) -> bool:
-        if descriptor not in self._pipes:
-            return False
-        try:
-            data = os.read(descriptor, _CHUNK)
-        except BlockingIOError:
-            return False
-        if not data:
-            self._close(descriptor)
-            return False
-        self._ears[descriptor == self._err](data)
-        return True
+        data = self._read(descriptor)
+        if data:
+            self._ears[descriptor == self._err](data)
+        return bool(data)
