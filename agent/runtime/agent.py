@@ -58,6 +58,12 @@ class Agent:
     snmp: Hub
     claim: Claim | None = None  # a daemon's hold on the state folder
 
+    def watch_from_now(self) -> None:
+        """Note since when everything that the policies in force name is watched; in the writing thread."""
+        self.saves.watch_from_now()
+        self.upkeep.watch_from_now()
+        self.recoveries.records.watch_from_now()
+
     def close(self) -> None:
         """Stop the threads, hang up, close the store; then let the next daemon in."""
         self.workers.close()

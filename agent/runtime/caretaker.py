@@ -30,7 +30,6 @@ class Caretaker:
         self._store, self._clock, self._workers = store, clock, workers
         self._upkeep, self._executor = upkeep, executor
         self._wake_ns = 0
-        self._watched: frozenset[str] = frozenset()
 
     def poke(self) -> None:
         """Something ended or changed: look again at what is due."""
@@ -45,9 +44,6 @@ class Caretaker:
         if not self.are_due():
             return 0
         self._wake_ns = self._clock.boottime() + int(LOOK_SECONDS * NANOSECONDS)
-        if self._watched != (causes := frozenset(self._upkeep.places())):
-            await self._workers.write(self._upkeep.watch_from_now)
-            self._watched = causes
         started = 0
         for kind, place, why, args in await self._workers.look(self.due, self._clock.now()):
             started += await self.begin(kind, place, actor=AGENT, why=why, args=args) is not None

@@ -59,9 +59,7 @@ async def start(agent: Agent, rota: Rota) -> None:
     """Take up where the last process ended: what was soft is forgotten, what ran is adopted, what was asked is asked."""
     scripts = agent.reloader.scripts()
     await agent.workers.write(_note, agent, "started", "the agent was started", scripts=scripts)
-    await agent.workers.write(agent.saves.watch_from_now)
-    await agent.workers.write(agent.upkeep.watch_from_now)
-    await agent.workers.write(agent.recoveries.records.watch_from_now)
+    await agent.workers.write(agent.watch_from_now)
     await agent.workers.look(agent.saves.sweep)
     await agent.pipeline.follow_all(tuple(agent.book.states()), Gap(at_us=agent.clock.now(), from_us=0))
     await agent.executor.adopt()

@@ -83,5 +83,6 @@ class Orders:
             await self._agent.pipeline.follow_all(stirred, Reload(at_us=self._agent.clock.now()))
             self._rota.adopt()
             if outcome.changed:
+                await self._agent.workers.write(self._agent.watch_from_now)
                 garbage.settle()
         return outcome

@@ -14,6 +14,8 @@ from agent.model.gate import Request, Trigger
 from agent.runtime import holds
 from agent.runtime.agent import Agent
 from agent.runtime.gates import Wanted
+from agent.runtime.orders import Orders
+from agent.runtime.rota import Rota
 from agent.store import counters, dues, executions, ids
 from agent.store.engine import Store
 
@@ -143,3 +145,19 @@ async def drive(agent: Agent, until: Callable[[], bool]) -> None:
         await agent.rounds.go_on(GONE)
         await agent.executor.poll()
         await CLOCK.sleep_until(CLOCK.boottime() + 10**8)
+
+
+def test_what_came_with_a_reload_is_watched_from_then_on(agent: Agent, tmp_path: Path) -> None:
+    """Its age counts, although nothing was ever saved and the agent was not started anew: else its rpo never ends."""
+    new = """
+  fresh: {files: {paths: [/etc/hosts]}, repository: main, every: 12h, rpo: 1h}
+recoveries:
+  back: {steps: [{restore: backups/fresh}]}
+"""
+    (tmp_path / "policies/shop.yaml").write_text(POLICY.rstrip() + new)
+    orders = Orders(agent, Rota(agent))
+    orders.reload_soon()
+    asyncio.run(orders.turn(is_news=False))
+    with agent.store.read() as reader:
+        marks = dues.last_runs(reader)
+    assert {"watched:shop/backups/fresh@here", "watched:shop/recoveries/back@here"} <= set(marks)
