@@ -6,6 +6,7 @@ PYTHON = .venv/bin/python
 FOR =
 SHARE = 1
 SEED = 1
+ONLY =
 UPGRADE =
 # As root where that can be: the test hosts live in namespaces. sudo forgets the environment, and shall leave no files.
 AS_ROOT = $$([ "$$(id -u)" = 0 ] || ! command -v sudo >/dev/null || \
@@ -38,9 +39,9 @@ bench: ## measure, and write benchmarks/results/latest.json and latest.md
 	@.ci/setup test
 	$(PYTHON) -m benchmarks.run
 
-mutate: ## change the decisions one by one and see whether a test notices; SHARE=0.1 SEED=7: a tenth, drawn by lot
+mutate: ## change the decisions one by one and see whether a test notices; SHARE=0.1 SEED=7: a tenth by lot; ONLY=rounds: that file
 	@.ci/setup test
-	$(PYTHON) -m tests.mutate --share $(SHARE) --seed $(SEED)
+	$(PYTHON) -m tests.mutate --share $(SHARE) --seed $(SEED) $(if $(ONLY),--only $(ONLY))
 
 lock: ## pin what pyproject.toml asks for, with hashes; UPGRADE=--upgrade: the newest of everything
 	@.ci/setup test

@@ -1,233 +1,150 @@
 """Mutation: changes the decisions in agent/practices one by one; a change that no unit test notices is a survivor.
 
-Nothing is written into the source: each mutant is compiled from a changed tree in a process of its own, which then runs
-the tests of the practices. Survivors stand in docs/mutation.md, each with the reason why it may live; a full run
+Nothing is written into the source. The tests are collected once, and run once to see which of them call which function;
+each mutant is then a child of that process, which gives the changed functions their changed code and runs the tests that
+call them, until one fails. Survivors stand in docs/mutation.md, each with the reason why it may live; a full run
 rewrites the file and keeps the reasons. Exit 1 when a survivor has none.
 """
 
 import argparse
-import ast
-import copy
 import dataclasses
-import importlib.abc
-import importlib.machinery
+import gc
+import json
 import os
 import random
 import re
+import resource
 import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.util import spec_from_loader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FrameType, FunctionType
+
+import hypothesis
+import pytest
+
+from tests.mutants import Mutant, mutants_of, tree_of
 
 TOP = Path(__file__).resolve().parents[1]
 ROOM = "agent/practices"
 TESTS = "tests/unit/practices"
 REPORT = TOP / "docs/mutation.md"
 AT_ONCE = 2  # two cores are what a developer and CI have
-PATIENCE_SECONDS = 120  # the tests take seconds; a mutant that loops is noticed too
-SWAPS: Mapping[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
-}  # fmt: skip
+PATIENCE = 3  # times what the tests took on the source as it is: a mutant that loops is noticed too
+LEAST_SECONDS = 5  # of processor time, however quick the tests are
+MEMORY_BYTES = 4 << 30  # a mutant that loops may gather
+OPTIONS = (
+    *("-qq", "-s", "-o", "timeout=0", "-W", "ignore::pytest.PytestAssertRewriteWarning"),
+    *("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:faulthandler"),
+)
+
+
+def key_of(code: CodeType) -> str:
+    """How a function is known to every process: where it begins, and its name."""
+    return f"{code.co_filename}:{code.co_firstlineno}:{code.co_qualname}"
+
+
+def codes_of(code: CodeType) -> Iterator[tuple[str, CodeType]]:
+    """Every function in a compiled file."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield key_of(constant), constant
+            yield from codes_of(constant)
+
+
+def changed_codes(mutant: Mutant) -> Mapping[str, CodeType]:
+    """The functions that the change changes, compiled with it."""
+    before, after = (
+        dict(codes_of(compile(tree_of(mutant.path, index), mutant.path, "exec"))) for index in (None, mutant.index)
+    )
+    return {key: code for key, code in after.items() if code != before[key]}
+
+
+def put_in_place(codes: Mapping[str, CodeType]) -> None:
+    """Give every living function its changed code, whoever imported it under whatever name."""
+    for function in gc.get_objects():
+        if type(function) is FunctionType and (key := key_of(function.__code__)) in codes:
+            function.__code__ = codes[key]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Mutant:
-    """One change: in which file, the how-manieth there, in which function, what was and what is."""
+class Run:
+    """A test that passed on the source as it is: which functions it called, in how much processor time."""
 
-    path: Path
-    index: int
-    line: int
-    function: str
-    before: str
-    after: str
-
-    @property
-    def name(self) -> str:
-        """How the report knows it, whatever line it moves to."""
-        return f"{self.path.stem}.{self.function}: `{self.before}` → `{self.after}`"
+    item: pytest.Item
+    calls: frozenset[str]
+    seconds: float
 
 
-class Changer(ast.NodeTransformer):
-    """Counts the places that can be changed, and changes the one that is wanted."""
-
-    def __init__(self, wanted: int | None) -> None:
-        self.places: list[tuple[int, str, str, str]] = []
-        self._wanted = wanted
-        self._function = ""
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        """Only what a function does is changed, not its defaults and annotations."""
-        outer, self._function = self._function, node.name
-        node.body = [self.visit(statement) for statement in node.body]
-        self._function = outer
-        return node
-
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.JoinedStr:
-        """Words are not decisions."""
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AnnAssign:
-        """An annotation is not a decision either."""
-        if node.value is not None:
-            node.value = self.visit(node.value)
-        return node
-
-    def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        """`<` ↔ `<=`, `is` ↔ `is not` and so on."""
-        self.generic_visit(node)
-        changed: ast.expr = node
-        for index, operator in enumerate(node.ops):
-            other = copy.deepcopy(node)
-            other.ops[index] = SWAPS[type(operator)]()
-            changed = self._offer(changed, other)
-        return changed
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
-        """`and` ↔ `or`."""
-        self.generic_visit(node)
-        other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
-        return self._offer(node, ast.BoolOp(op=other, values=node.values))
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        """`+` ↔ `-`."""
-        self.generic_visit(node)
-        words = any(isinstance(side, ast.Constant) and isinstance(side.value, str) for side in (node.left, node.right))
-        if words or not isinstance(node.op, ast.Add | ast.Sub):
-            return node
-        other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
-        return self._offer(node, ast.BinOp(left=node.left, op=other, right=node.right))
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
-        """`not x` → `x`."""
-        self.generic_visit(node)
-        return self._offer(node, node.operand) if isinstance(node.op, ast.Not) else node
-
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        """`True` ↔ `False`, n → n + 1."""
-        if not isinstance(node.value, bool | int):
-            return node
-        return self._offer(node, ast.Constant(not node.value if isinstance(node.value, bool) else node.value + 1))
-
-    def visit_If(self, node: ast.If) -> ast.AST:
-        """`if x` → `if not x`."""
-        node.test = self._condition(node.test)
-        return self._rest(node)
-
-    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
-        """`a if x else b` → `a if not x else b`."""
-        node.test = self._condition(node.test)
-        return self._rest(node)
-
-    def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
-        """`for … if x` → `for … if not x`."""
-        node.ifs = [self._condition(test) for test in node.ifs]
-        return self._rest(node)
-
-    def _rest(self, node: ast.AST) -> ast.AST:
-        return self.generic_visit(node)
-
-    def _condition(self, test: ast.expr) -> ast.expr:
-        """A bare truth; comparisons and the like are changed where they stand."""
-        if isinstance(test, ast.Name | ast.Attribute | ast.Call):
-            return self._offer(test, ast.UnaryOp(op=ast.Not(), operand=test))
-        return test
-
-    def _offer(self, node: ast.expr, other: ast.expr) -> ast.expr:
-        if not self._function:
-            return node
-        texts = ("", "") if self._wanted is not None else (_cell(ast.unparse(node)), _cell(ast.unparse(other)))
-        self.places.append((node.lineno, self._function, *texts))
-        return ast.copy_location(other, node) if len(self.places) - 1 == self._wanted else node
+def runs_of(session: pytest.Session) -> list[Run]:
+    """Run every test once, in a child; nothing when one of them fails."""
+    reading, writing = os.pipe()
+    if not (pid := os.fork()):
+        _be_silent()
+        seen = [_seen(session, item) for item in session.items]
+        with os.fdopen(writing, "w") as out:
+            json.dump([] if session.testsfailed else seen, out)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as read:
+        seen = json.load(read)
+    os.waitpid(pid, 0)
+    return [
+        Run(item=item, calls=frozenset(calls), seconds=seconds)
+        for item, (calls, seconds) in zip(session.items, seen, strict=bool(seen))
+    ]
 
 
-def mutants_of(path: Path) -> Iterator[Mutant]:
-    """Every mutant of a file."""
-    counter = Changer(None)
-    counter.visit(ast.parse(path.read_text(encoding="utf-8")))
-    for index, (line, function, before, after) in enumerate(counter.places):
-        yield Mutant(path=path, index=index, line=line, function=function, before=before, after=after)
+def _seen(session: pytest.Session, item: pytest.Item) -> tuple[list[str], float]:
+    """What a test calls in the room, and how long it takes."""
+    room, calls = f"{TOP / ROOM}/", set[CodeType]()
+
+    def called(frame: FrameType, _event: str, _argument: object) -> None:
+        if frame.f_code.co_filename.startswith(room):
+            calls.add(frame.f_code)
+
+    begun = time.process_time()
+    sys.settrace(called)
+    session.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+    sys.settrace(None)
+    return sorted(map(key_of, calls)), time.process_time() - begun
 
 
-def changed_tree(mutant: Mutant) -> ast.Module:
-    """The file's tree with that one change."""
-    tree = Changer(mutant.index).visit(ast.parse(mutant.path.read_text(encoding="utf-8")))
-    assert isinstance(tree, ast.Module)
-    return ast.fix_missing_locations(tree)
-
-
-def _cell(text: str) -> str:
-    short = re.sub(r"\s+", " ", text).replace("|", "¦").replace("`", "'")
-    return short if len(short) <= 90 else f"{short[:60]} … {short[-27:]}"
-
-
-class Loader(importlib.abc.Loader):
-    """Loads the changed module in place of the one on disk."""
-
-    def __init__(self, mutant: Mutant) -> None:
-        self._mutant = mutant
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the changed tree as the module."""
-        exec(compile(changed_tree(self._mutant), self._mutant.path, "exec"), module.__dict__)  # noqa: S102  it is our own source
-
-
-class Finder(importlib.abc.MetaPathFinder):
-    """Answers for the one changed module."""
-
-    def __init__(self, mutant: Mutant) -> None:
-        self._mutant = mutant
-        self._name = ".".join(mutant.path.relative_to(TOP).with_suffix("").parts)
-
-    def find_spec(self, fullname: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
-        """The changed module for its name, nothing for all others."""
-        if fullname != self._name:
-            return None
-        return spec_from_loader(fullname, Loader(self._mutant), origin=str(self._mutant.path))
-
-
-def start(mutant: Mutant | None) -> int:
-    """Run the tests in a child (None: on the source as it is); its pid."""
-    pid = os.fork()
-    if pid:
-        return pid
-    import pytest
-
-    signal.alarm(PATIENCE_SECONDS)
+def _be_silent() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    first = []
-    if mutant is not None:
-        sys.meta_path.insert(0, Finder(mutant))
-        first = [str(own) for own in [TOP / TESTS / f"test_{mutant.path.stem}.py"] if own.exists()]
-    options = [
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        "-W",
-        "ignore::pytest.PytestAssertRewriteWarning",
-    ]
-    code = pytest.main([*options, *first, TESTS])
-    os._exit(int(code))
 
 
-def survivors(mutants: Sequence[Mutant]) -> list[Mutant]:
+def start(mutant: Mutant, runs: Iterable[Run]) -> int:
+    """Run the tests that the change concerns in a child, the quickest first; its pid. It ends with 0 when all pass."""
+    if pid := os.fork():
+        return pid
+    _be_silent()
+    codes = changed_codes(mutant)
+    concerned = sorted((run for run in runs if run.calls & codes.keys()), key=lambda run: run.seconds)
+    seconds = max(LEAST_SECONDS, PATIENCE * sum(run.seconds for run in concerned))
+    signal.setitimer(signal.ITIMER_PROF, seconds)  # processor time: a busy machine is nobody's notice
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    put_in_place(codes)
+    for run in concerned:
+        run.item.config.hook.pytest_runtest_protocol(item=run.item, nextitem=None)
+        if run.item.session.testsfailed:
+            os._exit(1)
+    os._exit(0)
+
+
+def survivors(mutants: Sequence[Mutant], runs: Sequence[Run]) -> list[Mutant]:
     """Those that no test notices."""
     under_way: dict[int, Mutant] = {}
     alive: list[Mutant] = []
     for done, mutant in enumerate(mutants, start=1):
-        under_way[start(mutant)] = mutant
+        under_way[start(mutant, runs)] = mutant
         if len(under_way) == AT_ONCE:
             alive += _collect(under_way)
-        if done % 50 == 0:
-            print(f"{done} of {len(mutants)}, {len(alive)} survive", flush=True)
+        if done % 100 == 0:
+            print(f"{done} of {len(mutants)}, {len(alive)} survive")
     while under_way:
         alive += _collect(under_way)
     return sorted(alive, key=lambda mutant: (mutant.path, mutant.line))
@@ -239,8 +156,33 @@ def _collect(under_way: dict[int, Mutant]) -> list[Mutant]:
     mutant = under_way.pop(pid)
     if status != 0:
         return []
-    print(f"survives: {mutant.path.relative_to(TOP)}:{mutant.line} {mutant.name}", flush=True)
+    print(f"survives: {mutant.path.relative_to(TOP)}:{mutant.line} {mutant.name}")
     return [mutant]
+
+
+class Instead:
+    """Is in the place of pytest's loop: the tests are collected and not run, but for each mutant."""
+
+    def __init__(self, mutants: Sequence[Mutant]) -> None:
+        self._mutants = mutants
+        self.alive: list[Mutant] | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """One counter-example is enough, and need not be the smallest; how long it takes to draw proves nothing."""
+        hypothesis.settings.register_profile(
+            "mutation",
+            parent=hypothesis.settings.get_profile("watchkeeper"),
+            phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
+            suppress_health_check=(hypothesis.HealthCheck.too_slow,),
+        )
+        hypothesis.settings.load_profile("mutation")
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """All mutants."""
+        if runs := runs_of(session):
+            self.alive = survivors(self._mutants, runs)
+        return True
 
 
 def known_reasons() -> Mapping[str, str]:
@@ -276,23 +218,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make mutate", description=__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="how many of the mutants: 0.1 is a tenth")
     parser.add_argument("--seed", type=int, default=1, help="which lot is drawn for a share")
-    parser.add_argument("--only", default="*", help="only this file, without .py")
+    parser.add_argument("--only", nargs="+", default=["*"], help="only these files, without .py")
     asked = parser.parse_args()
     os.chdir(TOP)
-    import hypothesis  # noqa: F401  once here rather than in every child
-    import pytest  # noqa: F401
-
-    everything = [mutant for path in sorted((TOP / ROOM).glob(f"{asked.only}.py")) for mutant in mutants_of(path)]
+    paths = sorted(path for name in asked.only for path in (TOP / ROOM).glob(f"{name}.py"))
+    everything = [mutant for path in paths for mutant in mutants_of(path)]
     drawn = random.Random(asked.seed).sample(everything, round(len(everything) * asked.share))
-    print(f"{len(drawn)} of {len(everything)} mutants", flush=True)
-    if os.waitpid(start(None), 0)[1] != 0:
+    print(f"{len(drawn)} of {len(everything)} mutants")
+    begun = time.monotonic()
+    instead = Instead(drawn)
+    pytest.main([*OPTIONS, TESTS], plugins=[instead])
+    if (alive := instead.alive) is None:
         print("the tests fail on the source as it is: mend that first")
         return 2
-    begun = time.monotonic()
-    alive = survivors(drawn)
     reasons = known_reasons()
     print(f"{len(drawn) - len(alive)} noticed, {len(alive)} survive; {time.monotonic() - begun:.0f} s")
-    if len(drawn) == len(everything) and asked.only == "*":
+    if len(drawn) == len(everything) and asked.only == ["*"]:
         REPORT.write_text(report(alive, len(drawn), reasons), encoding="utf-8")
         print(f"written: {REPORT.relative_to(TOP)}")
     return 1 if any(mutant.name not in reasons for mutant in alive) else 0
