@@ -4,24 +4,19 @@ import dataclasses
 import gc
 import json
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import agent.backups
 from agent.backups import (
     ANSWER,
-    AWS_FILE,
     FAMILY,
     JOB,
-    PASSWORD_FILE,
     PROGRESS,
     QUESTION,
-    REPOSITORY_FILE,
     RESULT,
-    SSH_KEY_FILE,
     BackupResult,
     Engine,
     Job,
@@ -29,14 +24,15 @@ from agent.backups import (
     Progress,
     Result,
     Setting,
+    alone,
     dump,
     failure,
     load_job,
+    papers,
 )
 from agent.clock import NANOSECONDS, Clock, Deadline, SystemClock
 from agent.errors import TransportError, WatchkeeperError
 from agent.registry import one
-from agent.transports.shim import MARK
 
 _LOOK_NS = NANOSECONDS // 5  # for an answer
 _REPORT_NS = NANOSECONDS // 2  # people look at it; twice a second is as fast as they read
@@ -47,8 +43,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m agent.backups RUN_DIR\n")
         return 2
-    os.umask(0o077)
-    signal.signal(signal.SIGTERM, _leave)
+    alone.begin()
     run_dir = Path(arguments[0])
     try:
         job = load_job((run_dir / JOB).read_text(encoding="utf-8"))
@@ -58,23 +53,16 @@ def main(arguments: list[str]) -> int:
     result = _do(job, run_dir)
     if isinstance(result, BackupResult):
         result = dataclasses.replace(result, cpu_seconds=round(sum(os.times()[:4]), 2))
-    _write(run_dir / RESULT, dump(result), is_durable=True)
+    papers.replace(run_dir / RESULT, dump(result))
     sys.stdout.write(f"{result.summary}\n")
     return 0 if result.outcome is Outcome.OK else 1
 
 
 def _do(job: Job, run_dir: Path) -> Result:
     clock = SystemClock()
-    handed_down = {
-        PASSWORD_FILE: os.environ.get("RESTIC_PASSWORD_FILE"),
-        REPOSITORY_FILE: os.environ.get("RESTIC_REPOSITORY_FILE"),
-        AWS_FILE: os.environ.get("AWS_SHARED_CREDENTIALS_FILE"),
-        SSH_KEY_FILE: os.environ.get("WATCHKEEPER_SSH_KEY"),
-        MARK: os.environ.get("WATCHKEEPER_RUN"),
-    }
     setting = Setting(
         deadline=Deadline.after(clock, job.timeout_seconds),
-        environment={name: value for name, value in handed_down.items() if value},
+        environment=alone.handed_down(),
         report=_Reporter(run_dir / PROGRESS, clock).report,
         ask=_Asker(run_dir, Deadline.after(clock, job.timeout_seconds)).ask,
         secrets=_secrets(os.environ.get("WATCHKEEPER_SECRETS")),
@@ -107,7 +95,7 @@ class _Asker:
 
     def ask(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
         """The answer; TimeoutError when the job's time is up before it is there."""
-        _write(self._run_dir / QUESTION, json.dumps(question), is_durable=True)
+        papers.replace(self._run_dir / QUESTION, json.dumps(question))
         import asyncio  # few jobs wait for anything
 
         asyncio.run(self._wait())
@@ -133,23 +121,7 @@ class _Reporter:
         now = self._clock.boottime()
         if now >= self._next_ns:
             self._next_ns = now + _REPORT_NS
-            _write(self._path, dump(progress), is_durable=False)
-
-
-def _write(path: Path, text: str, *, is_durable: bool) -> None:
-    """Replace a file at once: a reader sees the old text or the new one."""
-    draft = path.with_suffix(".draft")
-    with draft.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        if is_durable:
-            stream.flush()
-            os.fsync(stream.fileno())
-    draft.rename(path)
-
-
-def _leave(*_: object) -> NoReturn:
-    """SIGTERM: unwind, so that restic is ended and the sandbox removed."""
-    raise SystemExit(143)
+            papers.replace(self._path, dump(progress), is_durable=False)
 
 
 if __name__ == "__main__":

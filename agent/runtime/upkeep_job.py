@@ -1,13 +1,21 @@
 """Runs one errand at a repository in a process of its own: `python -m agent.runtime.upkeep_job RUN_DIR`."""
 
 import os
-import signal
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import NoReturn
 
-from agent.backups import AWS_FILE, PASSWORD_FILE, PROGRESS, REPOSITORY_FILE, SSH_KEY_FILE, Outcome, Progress, Setting
+from agent.backups import (
+    PASSWORD_FILE,
+    PROGRESS,
+    REPOSITORY_FILE,
+    SSH_KEY_FILE,
+    Outcome,
+    Progress,
+    Setting,
+    alone,
+    papers,
+)
 from agent.backups import dump as dump_job
 from agent.backups.restic import copying, forget, upkeep, verify
 from agent.backups.restic.command import Ended, Restic
@@ -19,7 +27,6 @@ from agent.errors import WatchkeeperError
 from agent.model.upkeep import Finding, Saved, Strange
 from agent.practices import retention
 from agent.practices.retention import Verdict
-from agent.transports.shim import MARK
 
 
 def main(arguments: list[str]) -> int:
@@ -27,8 +34,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m agent.runtime.upkeep_job RUN_DIR\n")
         return 2
-    os.umask(0o077)
-    signal.signal(signal.SIGTERM, _leave)
+    alone.begin()
     run_dir = Path(arguments[0])
     try:
         errand = upkeep.load_errand((run_dir / ERRAND).read_text(encoding="utf-8"))
@@ -36,7 +42,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     result = _do(errand, run_dir)
-    _write(run_dir / RESULT, upkeep.dump(result))
+    papers.replace(run_dir / RESULT, upkeep.dump(result))
     sys.stdout.write(f"{result.summary}\n")
     return 0 if result.outcome is Outcome.OK and not result.findings else 1
 
@@ -44,8 +50,14 @@ def main(arguments: list[str]) -> int:
 def _do(errand: Errand, run_dir: Path) -> UpkeepResult:
     setting = Setting(
         deadline=Deadline.after(SystemClock(), errand.job.timeout_seconds),
-        environment=_environment(),
-        report=lambda progress: _write(run_dir / PROGRESS, dump_job(progress)),
+        environment=alone.handed_down(
+            {
+                FROM[PASSWORD_FILE]: os.environ.get("RESTIC_FROM_PASSWORD_FILE"),
+                FROM[REPOSITORY_FILE]: os.environ.get("RESTIC_FROM_REPOSITORY_FILE"),
+                FROM[SSH_KEY_FILE]: os.environ.get("WATCHKEEPER_FROM_SSH_KEY"),
+            }
+        ),
+        report=lambda progress: papers.replace(run_dir / PROGRESS, dump_job(progress), is_durable=False),
     )
     task = {Task.CHECK: _check, Task.PRUNE: _prune, Task.COPY: _copy}[errand.task]
     setting.report(Progress(phase=errand.task.value))
@@ -57,20 +69,6 @@ def _do(errand: Errand, run_dir: Path) -> UpkeepResult:
         return _failed(errand, Outcome.FAILED, str(error), error.hint)
     except OSError as error:
         return _failed(errand, Outcome.FAILED, f"{error.filename or ''}: {error.strerror}")
-
-
-def _environment() -> dict[str, str]:
-    handed_down = {
-        PASSWORD_FILE: os.environ.get("RESTIC_PASSWORD_FILE"),
-        REPOSITORY_FILE: os.environ.get("RESTIC_REPOSITORY_FILE"),
-        AWS_FILE: os.environ.get("AWS_SHARED_CREDENTIALS_FILE"),
-        SSH_KEY_FILE: os.environ.get("WATCHKEEPER_SSH_KEY"),
-        FROM[PASSWORD_FILE]: os.environ.get("RESTIC_FROM_PASSWORD_FILE"),
-        FROM[REPOSITORY_FILE]: os.environ.get("RESTIC_FROM_REPOSITORY_FILE"),
-        FROM[SSH_KEY_FILE]: os.environ.get("WATCHKEEPER_FROM_SSH_KEY"),
-        MARK: os.environ.get("WATCHKEEPER_RUN"),
-    }
-    return {name: value for name, value in handed_down.items() if value}
 
 
 def _check(errand: Errand, setting: Setting, _: Path) -> UpkeepResult:
@@ -128,7 +126,7 @@ def _prune(errand: Errand, setting: Setting, run_dir: Path) -> UpkeepResult:
         return UpkeepResult(
             task=errand.task, outcome=Outcome.OK, summary=summary, findings=said.findings, snapshots=len(listed)
         )
-    _write(run_dir / PLAN, upkeep.dump(Plan(removed=said.remove)))
+    papers.replace(run_dir / PLAN, upkeep.dump(Plan(removed=said.remove)))
     gone: list[str] = []
     for ended, some in forget.forget(restic, said.remove):
         if ended.outcome is not Outcome.OK:
@@ -170,21 +168,6 @@ def _failed(errand: Errand, outcome: Outcome, summary: str, hint: str = "") -> U
     return UpkeepResult(
         task=errand.task, outcome=outcome, summary=summary, hint=hint or hint_for(outcome), of=errand.of
     )
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file at once and for good."""
-    draft = path.with_suffix(".draft")
-    with draft.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.rename(path)
-
-
-def _leave(*_: object) -> NoReturn:
-    """SIGTERM: unwind, so that restic is ended and leaves no lock."""
-    raise SystemExit(143)
 
 
 if __name__ == "__main__":

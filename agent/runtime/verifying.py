@@ -2,12 +2,11 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agent.backups import ANSWER, QUESTION
+from agent.backups import ANSWER, QUESTION, papers
 from agent.clock import NANOSECONDS, Clock
 from agent.model.execution import OPEN_STATES, Execution, ExecutionKind, ExecutionState
 from agent.model.gate import Request, Trigger
@@ -91,10 +90,8 @@ class Verifying:
         return drill.host if drill.host in names else next(iter(sorted(names)), None)
 
     def _answer(self, drill: Execution, *, passed: bool, says: str) -> None:
-        path = self._executor.run_dir(drill) / ANSWER
-        draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps({"passed": passed, "says": says}), encoding="utf-8")
-        os.replace(draft, path)  # noqa: PTH105  at once, for its reader
+        answer = json.dumps({"passed": passed, "says": says})
+        papers.replace(self._executor.run_dir(drill) / ANSWER, answer, is_durable=False)
         self._put_off.pop(drill.id, None)
 
 

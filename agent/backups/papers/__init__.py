@@ -1,15 +1,31 @@
-"""Reads what jobs leave in files back into values, by their own types: without pydantic, whose import takes longer than many a job."""
+"""The files of jobs: replaced at once, and read back into values by their own types.
+
+Without pydantic: its import takes longer than many a job.
+"""
 
 import dataclasses
 import enum
 import functools
 import json
+import os
 import types
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from agent.errors import InputError
+
+
+def replace(path: Path, text: str, *, is_durable: bool = True) -> None:
+    """Replace a file at once: a reader sees the old text or the new one, and if it `is_durable`, after a power cut too."""
+    draft = path.with_suffix(".draft")
+    with draft.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        if is_durable:
+            stream.flush()
+            os.fsync(stream.fileno())
+    draft.rename(path)
 
 
 def load(kind: Any, text: str, name: str) -> Any:

@@ -1,0 +1,36 @@
+"""What the process of every job has in common, whatever it is to do: how it begins and ends, and what it was handed."""
+
+import os
+import signal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NoReturn
+
+from agent.backups import AWS_FILE, PASSWORD_FILE, REPOSITORY_FILE, SSH_KEY_FILE
+from agent.transports.shim import MARK
+
+_NOTHING: Mapping[str, str | None] = MappingProxyType({})
+
+
+def begin() -> None:
+    """What it writes is for its owner alone, and it can be ended at any time."""
+    os.umask(0o077)
+    signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave(*_: object) -> NoReturn:
+    """SIGTERM: unwind, so that restic is ended and leaves no lock, and sandboxes are removed."""
+    raise SystemExit(143)
+
+
+def handed_down(more: Mapping[str, str | None] = _NOTHING) -> dict[str, str]:
+    """The variables that lead to what its shim laid for it, without the values that are not there; `more` are its own."""
+    known = {
+        PASSWORD_FILE: os.environ.get("RESTIC_PASSWORD_FILE"),
+        REPOSITORY_FILE: os.environ.get("RESTIC_REPOSITORY_FILE"),
+        AWS_FILE: os.environ.get("AWS_SHARED_CREDENTIALS_FILE"),
+        SSH_KEY_FILE: os.environ.get("WATCHKEEPER_SSH_KEY"),
+        MARK: os.environ.get("WATCHKEEPER_RUN"),
+        **more,
+    }
+    return {name: value for name, value in known.items() if value}
