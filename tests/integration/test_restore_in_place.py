@@ -10,6 +10,7 @@ import pytest
 
 from agent.backups import BackupResult, Kind, Outcome, RestoreResult
 from agent.backups.files import Files
+from agent.backups.putting import program
 from agent.transports.openssh import Login, Route
 from tests.lab.sshd import Sshd
 from tests.vault import Vault, furnish
@@ -200,11 +201,9 @@ def test_the_agents_own_state_is_never_put_back(tmp_path: Path) -> None:
     assert (vault.source / "watchkeeper.db").read_text() == "new\n"
 
 
-def test_the_program_runs_by_the_standard_library_alone(vault: Vault) -> None:
-    from agent.backups.putting import laying
-
+def test_the_program_runs_by_the_standard_library_alone() -> None:
     done = subprocess.run(
-        ["python3", "-I", "-S", "-c", Path(laying.__file__).read_text(), "x"],
+        ["python3", "-I", "-S", "-c", program.text()],
         input='{"do": "clear", "stage": "/nonexistent/stage"}\n', capture_output=True, text=True, check=True, timeout=20,
     )  # fmt: skip
     assert done.stdout == "{}\n"

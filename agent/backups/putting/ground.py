@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from agent.backups.mirror.line import ENVIRONMENT, Line
-from agent.backups.putting import laying
+from agent.backups.putting import program
 from agent.clock import Deadline
 from agent.errors import AgentError, ToolError, TransportError
 from agent.transports import local, openssh
@@ -21,7 +21,6 @@ _ANSWER_BYTES = 8_000_000
 _NOT_FOUND = 127
 _LOST = 255  # ssh's own exit code
 _RSYNC_LOST = frozenset({10, 12, 30, 35, 255})  # rsync's exit codes for a connection that ended
-_PROGRAM = Path(laying.__file__)
 
 
 class Ground:
@@ -63,9 +62,8 @@ class Ground:
         return found
 
     def _argv(self) -> list[str]:
-        if self._line is None:
-            return [sys.executable, "-I", str(_PROGRAM)]
-        return self._line.ssh("python3", "-I", "-c", _PROGRAM.read_text(encoding="utf-8"))
+        argv = ["-I", "-c", program.text()]
+        return [sys.executable, *argv] if self._line is None else self._line.ssh("python3", *argv)
 
     def _done(self, argv: list[str], said: bytes = b"") -> Completed:
         done = local.run(argv, deadline=self._deadline, stdin=said, env=ENVIRONMENT, cwd=self._work, limit_bytes=_ANSWER_BYTES)  # fmt: skip

@@ -8,6 +8,7 @@ from agent.backups import Job, Outcome, Progress, RestoreResult, Setting, Snapsh
 from agent.backups.restic import compare, in_place, manifest, paths, sandbox, snapshots, target
 from agent.backups.restic.command import Ended, Restic
 from agent.backups.restic.compare import FAULTS_KEPT, Comparer
+from agent.backups.restic.in_place import Shape
 from agent.backups.restic.manifest import Entry
 from agent.backups.restic.outcome import hint_for
 from agent.errors import AgentError
@@ -27,7 +28,7 @@ def bring_back(job: Job, setting: Setting) -> RestoreResult:
     one = _Return(job, setting, chosen)
     if folder is not None:
         return one.run(restic, folder)
-    return in_place.put_back(job, setting, lambda box: one.run(restic, box), one.tops)
+    return in_place.put_back(job, setting, lambda box: one.run(restic, box), one.shape)
 
 
 class _Return:
@@ -41,8 +42,12 @@ class _Return:
         self._manifest = self._find()
         self._bytes, self._count = self._extent()
 
-    def tops(self, folder: Path) -> tuple[str, ...]:
-        """What was restored into the folder, as the topmost paths of the host."""
+    def shape(self, folder: Path) -> Shape:
+        """What was restored into the folder, as paths of the host."""
+        holey = tuple(entry.path for entry in self._entries() if entry.has_holes)
+        return Shape(tops=self._tops(folder), holey=holey)
+
+    def _tops(self, folder: Path) -> tuple[str, ...]:
         told = self._include or (manifest.read(self._manifest)[0].sources if self._manifest else self._chosen.paths)
         there = [path for path in told if os.path.lexists(f"{folder}{path}")]
         return paths.distinct(there or (f"/{name}" for name in os.listdir(folder)))  # noqa: PTH208  names alone

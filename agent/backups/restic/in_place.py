@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,16 @@ KEPT = "kept"
 _ASIDE = "restore aside and copy what is wanted: --target DIR"
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """Of what was restored: the topmost paths of the host, and which files had holes."""
+
+    tops: tuple[str, ...]
+    holey: tuple[str, ...]
+
+
 def put_back(
-    job: Job, setting: Setting, restore: Callable[[Path], RestoreResult], tops: Callable[[Path], Sequence[str]]
+    job: Job, setting: Setting, restore: Callable[[Path], RestoreResult], shape: Callable[[Path], Shape]
 ) -> RestoreResult:
     """Restore into a sandbox by `restore`, compare, and only then lay it over what is there.
 
@@ -32,7 +40,7 @@ def put_back(
             return _failed(result, Outcome.FAILED, f"{ours} belongs to the agent and is not overwritten", _ASIDE)
         try:
             with ground(job.route, setting.deadline) as there:
-                return _laid(job, setting, (there, box, tops(box)), result)
+                return _laid(job, setting, (there, box, shape(box)), result)
         except TransportError as error:
             return _failed(result, Outcome.FAILED, str(error), error.hint)
 
@@ -47,10 +55,8 @@ def _ours(job: Job, box: Path) -> str:
     return next((path for path in own if os.path.lexists(f"{box}{path}")), "")
 
 
-def _laid(
-    job: Job, setting: Setting, where: tuple[Ground, Path, Sequence[str]], result: RestoreResult
-) -> RestoreResult:
-    there, box, sources = where
+def _laid(job: Job, setting: Setting, where: tuple[Ground, Path, Shape], result: RestoreResult) -> RestoreResult:
+    there, box, shape = where
     stage, keep = str(box), f"{job.state}/{KEPT}/{job.exec_id}"
     is_touched = False
     try:
@@ -64,7 +70,8 @@ def _laid(
             there.send(box, stage)
         setting.report(Progress(phase="putting back", total_files=result.entries))
         is_touched = True
-        order = {"do": "lay", "root": job.target or "/", "stage": stage, "keep": keep, "sources": sorted(sources)}
+        order = {"do": "lay", "root": job.target or "/", "stage": stage, "keep": keep, "sources": sorted(shape.tops),
+                 "holey": shape.holey}  # fmt: skip
         return _told(job, there, there.ask(order), keep, result)
     except (WatchkeeperError, TimeoutError) as error:
         if not is_touched:
@@ -96,6 +103,7 @@ def _told(job: Job, there: Ground, answer: Mapping[str, Any], keep: str, result:
         refused = _failed(result, Outcome.FAILED, words, _ASIDE)
         return dataclasses.replace(refused, faults=faults[:FAULTS_KEPT], fault_count=int(answer["faults"]))
     kept = f"; what was replaced is kept in {keep} on {there.name}" if answer["kept"] else ""
+    kept += f", {answer['bare']} without all of its extended attributes" if answer["bare"] else ""
     words = f"{new} written, {changed} replaced, {same} left as they were on {there.name}{kept}"
     if faults:
         words = f"{words}; {answer['faults']} are not in place, first: {faults[0]}"

@@ -77,7 +77,8 @@ def in_place(wanted: Wanted, route: Route | None, deadline: Deadline) -> Preview
 
 def _line(entry: Entry) -> str:
     values = (entry.path, entry.kind, entry.mode, entry.uid, entry.gid, entry.size, entry.mtime_ns, entry.sha256)
-    return json.dumps([*values, entry.link]) + "\n"
+    attributes = None if entry.attributes is None else dict(entry.attributes)
+    return json.dumps([*values, entry.link, entry.group, attributes]) + "\n"
 
 
 def _read(answer: Mapping[str, Any]) -> Preview:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from agent.backups.putting import laying
-from agent.backups.putting.laying import DRAFT, Layer, Way
+from agent.backups.putting import entries, laying, program
+from agent.backups.putting.layer import DRAFT, Layer
+from agent.backups.putting.way import Way
 
 
 @pytest.fixture
@@ -30,12 +31,12 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def lay(stage: Path, root: Path, *sources: str) -> dict[str, Any]:
+def lay(stage: Path, root: Path, **other: Any) -> dict[str, Any]:
     """What the program does, as it is run on a host."""
     order = {"do": "lay", "stage": str(stage), "root": str(root), "keep": str(root.parent / "kept"),
-             "sources": list(sources or ("/srv/shop",))}  # fmt: skip
+             "sources": ["/srv/shop"], "holey": [], **other}  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-I", "-S", laying.__file__], input=json.dumps(order) + "\n", capture_output=True, text=True,
+        [sys.executable, "-I", "-S", "-c", program.text()], input=json.dumps(order) + "\n", capture_output=True, text=True,
         check=True, timeout=20,
     )  # fmt: skip
     answer: dict[str, Any] = json.loads(done.stdout)
@@ -77,7 +78,7 @@ def test_a_folder_that_becomes_a_link_between_the_look_and_the_deed_leads_nowher
     (root / "srv/shop/conf").mkdir(parents=True)
     victim = root.parent / "victim"
     victim.mkdir()
-    entry = laying.staged(str(stage), "/srv/shop/conf/app")
+    entry = entries.staged(str(stage), "/srv/shop/conf/app")
     layer = Layer(str(root), str(root.parent / "kept"), os.geteuid() == 0)
     assert layer.look(entry) == "new"
     (root / "srv/shop/conf").rename(root / "srv/shop/away")
@@ -115,7 +116,7 @@ def test_a_room_that_others_may_write_into_is_none(tmp_path: Path) -> None:
 
 
 def test_the_places_of_a_dump_are_made_and_are_private(stage: Path, root: Path) -> None:
-    answer = lay(stage, root / "var/restored", "/srv/shop")
+    answer = lay(stage, root / "var/restored")
     assert answer["touched"]
     assert (root / "var/restored/srv/shop/orders").read_text() == "one\n"
     assert (root / "var/restored").stat().st_mode & 0o777 == 0o700
