@@ -1,6 +1,6 @@
 """Lays entries over what is there, one by one, and keeps aside what is replaced; or only looks what that would do."""
 
-# ruff: noqa: PTH103, PTH120 - descriptors of folders are the point
+# ruff: noqa: PTH103, PTH108, PTH120 - descriptors of folders are the point
 from __future__ import annotations
 
 import contextlib
@@ -144,6 +144,9 @@ class Layer:
         try:
             self.counts["bare"] += not copying.aside(folder, entry.name, old, aside)
         except OSError as error:
+            if not isinstance(error, FileExistsError):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(aside)  # half of it is worth nothing
             words = "what is there could not be kept in " + aside + ", and stays: " + (error.strerror or str(error))
             raise OSError(error.errno, words) from error
 

@@ -1,17 +1,27 @@
 """Laying a staged tree over a real one: what is in the way, what somebody changes meanwhile, what a killed run left."""
 
+import ast
 import json
 import os
+import shutil
+import stat
+import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from agent.backups.putting import entries, laying, program
 from agent.backups.putting.layer import DRAFT, Layer
 from agent.backups.putting.way import Way
+
+_ACL_ROWS = ((1, 6, -1), (2, 6, 1234), (4, 4, -1), (16, 6, -1), (32, 0, -1))  # u::rw u:1234:rw g::r m::rw o::-
+ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *row) for row in _ACL_ROWS)
 
 
 @pytest.fixture
@@ -120,3 +130,133 @@ def test_the_places_of_a_dump_are_made_and_are_private(stage: Path, root: Path) 
     assert answer["touched"]
     assert (root / "var/restored/srv/shop/orders").read_text() == "one\n"
     assert (root / "var/restored").stat().st_mode & 0o777 == 0o700
+
+
+def make(kind: str, path: Path) -> None:
+    """Something of that kind."""
+    match kind:
+        case "file":
+            path.write_text("another\n")
+        case "fifo":
+            os.mkfifo(path)
+        case "chardev":
+            os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        case "socket":
+            os.mknod(path, 0o600 | stat.S_IFSOCK)
+        case _:
+            path.symlink_to("/etc/hostname")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices and sets owners")
+class TestKept:
+    """What is replaced is kept, on whichever file system the place for it is."""
+
+    @pytest.fixture
+    def elsewhere(self) -> Iterator[Path]:
+        """A place on another file system."""
+        with TemporaryDirectory(dir="/dev/shm") as folder:
+            yield Path(folder) / "kept"
+
+    @pytest.mark.parametrize("kind", ["file", "fifo", "chardev", "socket", "symlink"])
+    def test_on_another_file_system_as_what_it_was(self, stage: Path, root: Path, elsewhere: Path, kind: str) -> None:
+        there = root / "srv/shop/orders"
+        there.parent.mkdir()
+        make(kind, there)
+        if kind != "symlink":
+            there.chmod(0o640)
+        os.chown(there, 1234, 1235, follow_symlinks=False)
+        before = there.lstat()
+        answer = lay(stage, root, keep=str(elsewhere))
+        assert (answer["touched"], answer["words"], answer["kept"], answer["bare"]) == (True, [], 1, 0)
+        kept = (elsewhere / "srv/shop/orders").lstat()
+        assert there.read_text() == "one\n"
+        same = ("st_mode", "st_uid", "st_gid", "st_rdev", "st_size", "st_mtime_ns")
+        assert [getattr(kept, name) for name in same] == [getattr(before, name) for name in same]
+
+    def test_with_its_attributes_acls_and_holes(self, stage: Path, root: Path, elsewhere: Path) -> None:
+        there = root / "srv/shop/orders"
+        there.parent.mkdir()
+        with there.open("wb") as file:
+            file.truncate(1 << 20)
+        os.setxattr(there, "trusted.origin", b"till")
+        os.setxattr(there, "system.posix_acl_access", ACL)
+        assert lay(stage, root, keep=str(elsewhere))["kept"] == 1
+        kept = elsewhere / "srv/shop/orders"
+        assert os.getxattr(kept, "trusted.origin") == b"till"
+        assert os.getxattr(kept, "system.posix_acl_access") == ACL
+        assert (kept.stat().st_size, kept.stat().st_blocks) == (1 << 20, 0)
+
+    def test_where_nothing_can_be_kept_nothing_is_replaced(self, stage: Path, root: Path, elsewhere: Path) -> None:
+        there = root / "srv/shop/orders"
+        there.parent.mkdir()
+        there.write_text("another\n")
+        full = elsewhere.parent / "full"
+        full.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=3", "none", full], check=True, timeout=20)
+        try:
+            answer = lay(stage, root, keep=str(full))
+        finally:
+            subprocess.run(["umount", full], check=True, timeout=20)
+        assert (answer["faults"], answer["kept"]) == (1, 0)
+        assert answer["words"][0].startswith("/srv/shop/orders: what is there could not be kept in ")
+        assert there.read_text() == "another\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root sets all attributes")
+def test_attributes_and_acls_that_were_lost_or_added_are_as_they_were_again(stage: Path, root: Path) -> None:
+    os.setxattr(stage / "srv/shop/orders", "system.posix_acl_access", ACL)
+    os.setxattr(stage / "srv/shop/conf", "trusted.origin", b"till")
+    lay(stage, root)
+    shop = root / "srv/shop"
+    os.removexattr(shop / "orders", "system.posix_acl_access")
+    os.chmod(shop / "orders", (stage / "srv/shop/orders").stat().st_mode & 0o777)  # noqa: PTH101
+    os.setxattr(shop / "conf", "trusted.origin", b"thief")
+    os.setxattr(shop / "conf/app", "trusted.more", b"x")
+    answer = lay(stage, root)
+    assert (answer["changed"], answer["words"]) == (3, [])
+    assert os.getxattr(shop / "orders", "system.posix_acl_access") == ACL
+    assert os.getxattr(shop / "conf", "trusted.origin") == b"till"
+    assert os.listxattr(shop / "conf/app") == []
+    assert lay(stage, root)["changed"] == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root sets all attributes")
+def test_what_a_folder_hands_down_to_new_files_is_not_theirs(stage: Path, root: Path) -> None:
+    os.setxattr(root / "srv", "system.posix_acl_default", ACL)
+    lay(stage, root)
+    for path in ("srv/shop", "srv/shop/conf/app"):
+        assert os.listxattr(root / path) == []
+        assert (root / path).stat().st_mode == (stage / path).stat().st_mode
+
+
+def test_names_of_one_file_are_names_of_one_file_again(stage: Path, root: Path) -> None:
+    (stage / "srv/shop/second").hardlink_to(stage / "srv/shop/orders")
+    lay(stage, root)
+    first, second = root / "srv/shop/orders", root / "srv/shop/second"
+    for damaged, by in ((second, None), (first, "wrong"), (second, "one\n")):
+        damaged.unlink()
+        if by is not None:
+            damaged.write_text(by)
+            shutil.copystat(stage / "srv/shop/orders", damaged)
+        assert lay(stage, root, keep=f"{root}/kept-{uuid4()}")["words"] == []
+        assert first.samefile(second)
+        assert (first.read_text(), first.stat().st_nlink >= 2) == ("one\n", True)
+    assert lay(stage, root)["changed"] == 0
+
+
+def test_only_files_that_had_holes_get_some(stage: Path, root: Path) -> None:
+    for name in ("holey", "full"):
+        (stage / "srv/shop" / name).write_bytes(b"a" + b"\0" * (1 << 20) + b"b" * 70_000)
+    lay(stage, root, holey=["/srv/shop/holey"])
+    holey, full = root / "srv/shop/holey", root / "srv/shop/full"
+    assert holey.read_bytes() == full.read_bytes()
+    assert holey.stat().st_blocks * 512 < 100_000
+    assert full.stat().st_blocks * 512 >= full.stat().st_size
+
+
+def test_the_program_asks_for_no_newer_python() -> None:
+    """What was there in Python 3.7; the names that it imports are older."""
+    ast.parse(program.text(), feature_version=(3, 7))
+    for piece in Path(laying.__file__).parent.glob("*.py"):
+        if piece.name not in {"ground.py", "program.py"}:
+            ast.parse(piece.read_text(), feature_version=(3, 7))
