@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.event import listen
 
 from agent.clock import SystemClock
 from agent.errors import ConflictError
@@ -114,6 +115,21 @@ def test_executions_are_listed_the_newest_first_by_what_is_asked(tx: Tx) -> None
     assert executions.listing(tx, item="x") == [new]
     assert executions.listing(tx, correlation_id=CAUSE, kind=ExecutionKind.REMEDY) == [old]
     assert executions.listing(tx, correlation_id=CAUSE, kind=ExecutionKind.DRILL) == []
+
+
+def test_the_newest_is_what_was_filed_last_also_after_the_clock_was_set_back(tx: Tx) -> None:
+    """Else a run of the future would for years be the last one, and how the next ones end would never be seen."""
+    ahead = intended(tx, kind=ExecutionKind.CHECK, intent_at_us=2_000_000)
+    today = intended(tx, kind=ExecutionKind.CHECK, intent_at_us=1_000_000)
+    assert executions.listing(tx) == [today, ahead]
+
+
+def test_the_last_runs_of_one_thing_are_found_without_sorting_all_that_ever_were(tx: Tx) -> None:
+    asked: list[str] = []
+    listen(tx.connection, "before_cursor_execute", lambda _, __, words, *___: asked.append(words))
+    executions.listing(tx, correlation_id=CAUSE, limit=20)
+    plan = tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked[0]}", (CAUSE, 20, 0)).all()
+    assert [row.detail for row in plan] == ["SEARCH executions USING INDEX executions_correlation (correlation_id=?)"]
 
 
 # leases
