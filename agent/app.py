@@ -207,6 +207,7 @@ class Builder:
         from agent.checks import Target
         from agent.checks.recalling import kept
         from agent.model.host import Connection
+        from agent.policy import watching
         from agent.runtime.agent import Agent
         from agent.runtime.book import Book
         from agent.runtime.caretaker import Caretaker
@@ -265,9 +266,9 @@ class Builder:
         freshness = Freshness(store=store, clock=clock, book=book)
         records = Records(store=store, clock=clock, book=book)
         inner = {
-            "backup-freshness": freshness.fresh,
-            "repository-upkeep": upkeep.look,
-            "recovery-rehearsal": records.fresh,
+            watching.FRESHNESS: freshness.fresh,
+            watching.UPKEEP: upkeep.look,
+            watching.REHEARSAL: records.fresh,
             "quorum": Quorums(book, clock).look,
         }
         snmp, memories = Hub(), Memories(clock, kinds=kept(catalogue.probes))

@@ -21,9 +21,9 @@ from agent.policy import (
     expand_around,
     expand_backups,
     expand_checks,
-    expand_copies,
     expand_recoveries,
     references,
+    watching,
     wording,
 )
 from agent.policy.catalogue import Place
@@ -67,14 +67,12 @@ def expand(scene: Scene, windows: Mapping[str, WindowSpec], config_file: str) ->
     backups = list(expand_around.in_windows(backups, spans, scene.documents, wrong))
     wrong += _circles(scene, checks)
     wrong += expand_backups.devices_twice(backups, scene.documents)
-    checks += [expand_backups.freshness(backup) for backup in backups]
     recoveries = [
         recovery
         for document in whole
         for recovery in expand_recoveries.recoveries(scene, register, document, backups, wrong)
     ]
-    checks += [expand_recoveries.watch(recovery) for recovery in recoveries if recovery.every]
-    checks += expand_copies.upkeep(scene, backups)
+    checks += watching.checks(backups, recoveries, scene.config.owner)
     devices = _devices(scene, checks)
     checks = [_behind_its_line(check) if check.host in devices else check for check in checks]
     touched = itertools.chain((c.host for c in checks), (r.host for r in remedies), (b.host for b in backups))

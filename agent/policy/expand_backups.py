@@ -1,4 +1,4 @@
-"""Backups on their hosts, and the checks that watch over their age."""
+"""Backups on their hosts."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,8 +6,7 @@ from typing import Any
 
 from agent.closed import ClosedModel
 from agent.model.backup import NOWHERE, Backup, DrillPlan, Repository
-from agent.model.cadence import Every
-from agent.model.check import Check, Rules, RunFrom, Threshold, key_of
+from agent.model.check import key_of
 from agent.model.device import Reaction
 from agent.model.host import Connection
 from agent.policy import expand_around, expand_copies, repositories, when, wording
@@ -19,8 +18,6 @@ from agent.policy.scene import Hosts, Scene, hosts_of
 from agent.policy.schema import BackupDefaults
 from agent.policy.schema_items import BackupSpec, DrillSpec
 
-FRESHNESS = "backup-freshness"  # the kind of the check that watches over a backup's age
-_FRESH_EVERY = Every(seconds=60.0)
 _TIMEOUT_SECONDS = 14400.0
 _DEVICES = "device_config"
 
@@ -161,24 +158,3 @@ def devices_twice(backups: Iterable[Backup], documents: Mapping[str, Document]) 
             service, _, name = one.item.split("/")
             place = Place(file=documents[service].file, path=("backups", name))
             yield place.fault(f"the configuration of {one.host!r} is kept by {other.item} already", at_key=True)
-
-
-def freshness(backup: Backup) -> Check:
-    """The check that watches over a backup: its age where it has an rpo, its failures and its drills always."""
-    return Check(
-        key=backup.key,
-        item=backup.item,
-        service=backup.service,
-        host=backup.host,
-        kind=FRESHNESS,
-        options=None,
-        run_from=RunFrom.AGENT,
-        every=(_FRESH_EVERY,),
-        timeout_seconds=10.0,
-        retry_every_seconds=_FRESH_EVERY.seconds,
-        rules=Rules(key=backup.key, fail_after=Threshold(count=1)),
-        title=backup.title,
-        owner=backup.owner,
-        paused_until_us=backup.paused_until_us,
-        paused_why=backup.paused_why,
-    )

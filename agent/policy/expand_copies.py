@@ -1,42 +1,12 @@
 """What a backup says of its upkeep: which snapshots are kept, and in which further repositories there are copies."""
 
-from collections.abc import Iterable, Iterator
-
-from agent.model.backup import Backup, Repository
-from agent.model.cadence import Every
-from agent.model.check import Check, Rules, RunFrom, Threshold, item_of
+from agent.model.backup import Repository
 from agent.model.upkeep import FLOOR_SECONDS, Keep
 from agent.policy import wording
 from agent.policy.catalogue import Place
 from agent.policy.faults import Fault
 from agent.policy.scene import Scene
-from agent.policy.schema import RESERVED
 from agent.policy.schema_items import BackupSpec, KeepSpec
-from agent.practices import places
-
-UPKEEP = "repository-upkeep"  # the kind of the check that watches over a repository
-_EVERY = Every(seconds=60.0)
-
-
-def upkeep(scene: Scene, backups: Iterable[Backup]) -> Iterator[Check]:
-    """The checks that watch over the repositories: their soundness, what others did there, and what is overdue."""
-    for cause, place in places.places(backups).items():
-        if places.needs_upkeep(place):
-            yield Check(
-                key=cause,
-                item=item_of(cause),
-                service=RESERVED,
-                host=place.host,
-                kind=UPKEEP,
-                options=None,
-                run_from=RunFrom.AGENT,
-                every=(_EVERY,),
-                timeout_seconds=10.0,
-                retry_every_seconds=_EVERY.seconds,
-                rules=Rules(key=cause, fail_after=Threshold(count=1)),
-                title=f"Repository {place.repository.name}",
-                owner=scene.config.owner,
-            )
 
 
 def keep(scene: Scene, spec: BackupSpec, repository: Repository, place: Place, wrong: list[Fault]) -> Keep | None:

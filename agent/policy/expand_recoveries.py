@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from agent import errors
 from agent.actions import play_tree, play_variables
 from agent.model.backup import Backup
-from agent.model.cadence import Every
-from agent.model.check import NO_HOST, Check, Rules, RunFrom, Threshold, host_of, item_of, key_of
+from agent.model.check import NO_HOST, Check, host_of, item_of, key_of
 from agent.model.host import Connection, Host
 from agent.model.recovery import Recovery, Scratch, Step
 from agent.policy import expand_checks, references, templates, when, wording
@@ -19,9 +18,7 @@ from agent.policy.references import Register
 from agent.policy.scene import Scene, hosts_of, resolved
 from agent.policy.schema_recoveries import RecoverySpec, StepSpec
 
-REHEARSED = "recovery-rehearsal"  # the kind of the check that watches over the rehearsals of a recovery
 _IN_PLACE = "files"  # what this engine saves has places to go back to
-_LOOK_EVERY = Every(seconds=60.0)
 _PLAY_SECONDS = 1800.0
 
 
@@ -234,24 +231,3 @@ def _check_there(frame: _Frame, key: str, host: Host, wrong: list[Fault]) -> Che
         wrong.append(place.fault(f"{item!r} is about no host: it cannot prove a rehearsal on {host.name}"))
         return None
     return expand_checks.elsewhere(frame.scene, frame.register, item, host, wrong)
-
-
-def watch(recovery: Recovery) -> Check:
-    """The check that watches over the rehearsals of a recovery: overdue, failed, too slow."""
-    return Check(
-        key=recovery.key,
-        item=recovery.item,
-        service=recovery.service,
-        host=recovery.host,
-        kind=REHEARSED,
-        options=None,
-        run_from=RunFrom.AGENT,
-        every=(_LOOK_EVERY,),
-        timeout_seconds=10.0,
-        retry_every_seconds=_LOOK_EVERY.seconds,
-        rules=Rules(key=recovery.key, fail_after=Threshold(count=1)),
-        title=recovery.title,
-        owner=recovery.owner,
-        paused_until_us=recovery.paused_until_us,
-        paused_why=recovery.paused_why,
-    )
