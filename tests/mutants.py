@@ -19,6 +19,7 @@ class Mutant:
     """One change: in which file, the how-manieth there, in which function, what was and what is."""
 
     path: Path
+    source: str = dataclasses.field(repr=False)
     index: int
     line: int
     function: str
@@ -127,20 +128,22 @@ class Changer(ast.NodeTransformer):
 
 def mutants_of(path: Path) -> Iterator[Mutant]:
     """Every mutant of a file; of several that read alike in one function each says which it is."""
-    counter = Changer(None)
-    counter.visit(ast.parse(path.read_text(encoding="utf-8")))
+    source, counter = path.read_text(encoding="utf-8"), Changer(None)
+    counter.visit(ast.parse(source))
     alike = Counter(place[1:] for place in counter.places)
     seen: Counter[tuple[str, ...]] = Counter()
     for index, (line, function, before, after) in enumerate(counter.places):
         texts = (function, before, after)
         seen[texts] += 1
         which = f" ({seen[texts]} of {alike[texts]})" if alike[texts] > 1 else ""
-        yield Mutant(path=path, index=index, line=line, function=function, before=before, after=after, which=which)
+        yield Mutant(
+            path=path, source=source, index=index, line=line, function=function, before=before, after=after, which=which
+        )
 
 
-def tree_of(path: Path, index: int | None = None) -> ast.Module:
-    """The file's tree with that one change, or with none."""
-    tree = Changer(-1 if index is None else index).visit(ast.parse(path.read_text(encoding="utf-8")))
+def tree_of(source: str, index: int | None = None) -> ast.Module:
+    """A file's tree with that one change, or with none."""
+    tree = Changer(-1 if index is None else index).visit(ast.parse(source))
     assert isinstance(tree, ast.Module)
     return ast.fix_missing_locations(tree)
 

@@ -56,7 +56,7 @@ def codes_of(code: CodeType) -> Iterator[tuple[str, CodeType]]:
 def changed_codes(mutant: Mutant) -> Mapping[str, CodeType]:
     """The functions that the change changes, compiled with it."""
     before, after = (
-        dict(codes_of(compile(tree_of(mutant.path, index), mutant.path, "exec"))) for index in (None, mutant.index)
+        dict(codes_of(compile(tree_of(mutant.source, index), mutant.path, "exec"))) for index in (None, mutant.index)
     )
     return {key: code for key, code in after.items() if code != before[key]}
 
