@@ -1,6 +1,7 @@
 """Which backups may run beside each other: one per host, so many per repository, so many in all."""
 
 import dataclasses
+import itertools
 from collections.abc import Collection
 
 SAVING, REPOSITORY, ALL = "saving:", "repository:", "backups"
@@ -56,7 +57,7 @@ def _free(group: str, at_most: int, held: Collection[str]) -> str | None:
     """The first free place of a group; those above `at_most`, from before it was lowered, count as well."""
     if _taken(group, held) >= at_most:
         return None
-    return next(name for name in (f"{group}#{number}" for number in range(1, at_most + 1)) if name not in held)
+    return next(name for name in (f"{group}#{number}" for number in itertools.count(1)) if name not in held)
 
 
 def _taken(group: str, held: Collection[str]) -> int:

@@ -75,7 +75,8 @@ def _after_cleanup(done: Sequence[Step], now_us: int) -> Begin | Wait | Over:
     tries = sum(step.kind is ExecutionKind.CLEANUP for step in done)
     if tries >= MOST_CLEANUPS:
         return Over(why=f"the cleanup failed {tries} times")
-    again_us = (last.ended_us or 0) + int(PAUSE_SECONDS * MICROSECONDS)
-    if (last.ended_us or 0) <= now_us < again_us:  # a clock that was set back must not stop it
-        return Wait(until_us=again_us)
+    if last.ended_us is not None:
+        again_us = last.ended_us + int(PAUSE_SECONDS * MICROSECONDS)
+        if last.ended_us <= now_us < again_us:  # a clock that was set back must not stop it
+            return Wait(until_us=again_us)
     return Begin(kind=ExecutionKind.CLEANUP, why=f"try {tries + 1} of {MOST_CLEANUPS}: the last cleanup failed")

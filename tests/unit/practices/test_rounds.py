@@ -12,7 +12,7 @@ from agent.model.backup import Backup, DrillPlan, Repository, Retries
 from agent.model.cadence import At, Every
 from agent.model.execution import ExecutionKind
 from agent.model.window import Window, WindowKind
-from agent.practices import berths, rounds
+from agent.practices import berths, calendar, rounds
 from agent.practices.berths import Wish
 from agent.practices.rounds import Due, Ended, Later, Past
 
@@ -44,6 +44,7 @@ def ended(ago_us: int, passing: str = "", **more: Any) -> Ended:
 
 TWICE = Retries(attempts=2, pause_seconds=600.0)
 DRILLED = DrillPlan(every=(Every(seconds=7200.0),))
+NEVER = DrillPlan(every=(At(text="", rule="monthday", hour=2, monthday=32, zone="UTC"),))
 
 
 @pytest.mark.parametrize(
@@ -58,8 +59,9 @@ DRILLED = DrillPlan(every=(Every(seconds=7200.0),))
         pytest.param(plan(every=NIGHTLY, run_missed=False), past(saved_us=NOW - 9 * DAY, began_us=NOW - HOUR),
                      2 * HOUR, id="or none, if the policy says so"),
         pytest.param(plan(), past(saved_us=NOW + 61 * SECOND), ("backup", 0, 1), id="the clock was set back"),
-        pytest.param(plan(), past(saved_us=NOW + 59 * SECOND), HOUR + 59 * SECOND, id="or only adjusted"),
+        pytest.param(plan(), past(saved_us=NOW + 60 * SECOND), HOUR + 60 * SECOND, id="or only adjusted"),
         pytest.param(plan(paused_until_us=NOW + 5), past(), 5, id="paused"),
+        pytest.param(plan(paused_until_us=NOW), past(), ("backup", 30 * DAY, 1), id="no longer paused"),
         pytest.param(plan(drill=DRILLED), past(saved_us=NOW - 1), HOUR - 1, id="no drill while there is nothing to restore"),
         pytest.param(plan(drill=DRILLED), past(saved_us=NOW - 1, first_us=NOW - 1), ("drill", 30 * DAY, 1),
                      id="the first drill follows the first point"),
@@ -67,6 +69,12 @@ DRILLED = DrillPlan(every=(Every(seconds=7200.0),))
                      ("backup", 8 * HOUR, 1), id="what has waited longer goes first"),
         pytest.param(plan(drill=DRILLED), past(saved_us=NOW - 2 * HOUR, first_us=1, drilled_us=NOW - 4 * HOUR),
                      ("drill", 2 * HOUR, 1), id="a backup that takes too long does not starve its drill"),
+        pytest.param(plan(drill=DRILLED), past(saved_us=NOW - 1, first_us=1, drilled_us=NOW - 2 * HOUR),
+                     ("drill", 0, 1), id="a drill at its very moment"),
+        pytest.param(plan(drill=DRILLED), past(saved_us=NOW - 1, first_us=1, drilled_us=NOW), HOUR - 1,
+                     id="and not before"),
+        pytest.param(plan(drill=NEVER), past(saved_us=NOW - 1, first_us=1, drilled_us=1), HOUR - 1,
+                     id="a drill that no calendar knows is waited for by nobody"),
     ],
 )  # fmt: skip
 def test_what_is_due(backup: Backup, its_past: Past, found: int | tuple[str, int, int]) -> None:
@@ -97,6 +105,14 @@ def test_what_is_tried_again(retries: Retries, its_end: Ended, found: str | None
     backup = plan(every=NIGHTLY, retries=retries)
     decided = rounds.due(backup, past(saved_us=NOW - 2 * HOUR, ended=its_end), NOW)
     assert (decided.why if isinstance(decided, Due) else None) == found
+    assert not isinstance(decided, Due) or decided.attempt == its_end.attempt + 1
+
+
+def test_a_splay_comes_after_its_moment_and_not_before_it() -> None:
+    splay = int(calendar.splay_seconds(KEY, 3600.0) * SECOND)
+    assert splay > MINUTE, "one that is as good as none would prove nothing"
+    its_past = past(saved_us=NOW - DAY + 3 * HOUR)
+    assert rounds.due(plan(every=NIGHTLY, splay_seconds=3600.0), its_past, NOW) == Later(at_us=NOW + 2 * HOUR + splay)
 
 
 def test_a_regular_run_begins_to_count_anew() -> None:
@@ -121,6 +137,8 @@ def test_a_window_of_the_past_never_opens_again_and_one_to_come_is_waited_for() 
     once = dataclasses.replace(WINDOW, every=(), start_us=NOW + 5, end_us=NOW + 9)
     assert rounds.due(plan(), past(), NOW, once) == Later(at_us=NOW + 5)
     assert rounds.due(plan(), past(), NOW + 9, once) == Later(at_us=None)
+    drilled = past(first_us=1, drilled_us=NOW)
+    assert rounds.due(plan(drill=DRILLED), drilled, NOW + 9, once) == Later(at_us=NOW + 2 * HOUR)
 
 
 def simulated(backup: Backup, down: Sequence[tuple[int, int]], window: Window | None = None) -> list[int]:

@@ -78,6 +78,32 @@ def test_a_failed_cleanup_is_repeated_after_a_minute_and_by_a_clock_that_was_set
     assert word(surroundings.following(steps("p+ b+ c-", ago), NOW, prepares=True, cleans_up=True)) == follows
 
 
+def test_a_failed_cleanup_that_nobody_saw_end_is_repeated_at_once() -> None:
+    unseen = [*steps("p+ b+"), Step(kind=ExecutionKind.CLEANUP, state=ExecutionState.UNCERTAIN)]
+    assert word(surroundings.following(unseen, 0, prepares=True, cleans_up=True)) == "c"
+
+
+@pytest.mark.parametrize(
+    ("done", "why"),
+    [
+        ("p-", "the prepare failed"),
+        ("px", "nothing of it began"),
+        ("p+ b+", "the backup succeeded"),
+        ("p+ b?", "the backup failed"),
+        ("p+ bx", "the backup never began"),
+        ("p- cx", "the backup never began"),
+        ("p+ b+ cx", "the backup succeeded"),
+        ("p+ b+ c+", "the host is as it was"),
+        ("p+ b+ c-", "try 2 of 3: the last cleanup failed"),
+        ("p+ b+ c- c- c-", "the cleanup failed 3 times"),
+    ],
+)
+def test_each_step_says_why(done: str, why: str) -> None:
+    found = surroundings.following(steps(done), NOW, prepares=True, cleans_up=True)
+    assert isinstance(found, Begin | Over)
+    assert found.why == why
+
+
 def test_whatever_happens_to_each_step_a_round_ends_and_cleans_up_after_whatever_began() -> None:
     """Every way in which six steps may end, by success, failure, loss, or the death of the agent."""
     ways = 0
