@@ -36,19 +36,29 @@ class Platform:
 
 
 _VALUE = r'(?P<secret>"[^"]*"(?:[^\s;]\S*)?|\S+)'
-_KIND = r"(?:(?:[0-9]|encrypted|clear|md5|sha|sha1|sha256|sha512|hmac-\S+|des|3des|aes(?: [0-9]{3})?|ascii|cipher|simple|irreversible-cipher|hash|string|ENC) +)*"
+_KIND = (
+    r"(?:(?:[0-9]|level +[0-9]+|encrypted|clear|md5|sha|sha1|sha256|sha512|hmac-\S+|des|3des|aes(?:[ -][0-9]{3})?|ascii"
+    r"|hexadecimal|cipher|simple|irreversible-cipher|hash|string|text|local|remote|ENC) +)*"
+)
 # Of every platform: a word that announces a secret, perhaps how it is written, and the secret.
 HIDES: tuple[str, ...] = (
-    rf"\b(?:password|passwd|passphrase|secret|key-string|pre-shared-key|shared-secret|shared-key|authentication-key|encrypted-password|(?:tacacs|radius)-server key|isakmp key|wpa-psk|priv|auth-password|priv-password|auth-pwd|priv-pwd|private-key|psksecret|secondary-key) +{_KIND}{_VALUE}",
+    rf"\b(?:password|passwd|passphrase|secret|key-string|shared-secret|server-key|shared-key|authentication-key|encrypted-password|(?:tacacs|radius)-server key|isakmp key|wpa-psk|priv|auth-password|priv-password|auth-pwd|priv-pwd|private-key|psksecret|secondary-key) +{_KIND}{_VALUE}",
     rf"\bauth +(?:md5|sha|sha1|sha256|sha512) +{_VALUE}",
-    rf"\bmessage-digest-key +[0-9]+ +md5 +(?:[0-9] +)?{_VALUE}",
+    rf"\bpre-shared-key +(?:(?:address|hostname)\b.*?\bkey +)?{_KIND}{_VALUE}",
+    rf"\b(?:[a-z]+-server|server-private|client|failover|pac)\b(?:.*?\s)?key +{_KIND}{_VALUE}",
+    rf"\b(?:message-digest|authentication)-key +[0-9]+ +(?:md5|sha\S*|[hc]mac-\S+) +(?:[0-9] +)?{_VALUE}",
+    rf"\b(?:standby|vrrp|glbp|nhrp) +(?:.*?\s)?authentication +{_KIND}{_VALUE}",
+    r"\bipsec +spi +[0-9]+ +(?P<secret>\S.*)$",
     rf"\bauthentication +(?:md5 +|string +|text +)(?:key-string +)?(?:[0-9] +)?{_VALUE}",
     rf"\b(?:cipher|irreversible-cipher) +{_VALUE}",
     rf"\bsnmp-server community +(?:[0-9] +)?{_VALUE}",
-    rf"\bsnmp-server host +\S+ +(?:traps +|informs +)?version +(?:1|2c) +{_VALUE}",
+    rf"\bsnmp-server host +.*?\bversion +(?:1|2c) +{_VALUE}",
+    rf"\bsnmp-server host +\S+ +(?:traps +|informs +)?{_VALUE}(?: +udp-port +[0-9]+)?(?: +[a-z][a-z-]*)*$",
+    rf"\bsnmp(?:-server host)?\b(?:.*?\s)?community +(?:[0-9] +)?{_VALUE}",
     rf"\bsnmp-agent community +(?:read|write) +(?:cipher +|simple +)?{_VALUE}",
-    r'(?i)\b[a-z0-9-]*(?:password|secret|passphrase|pre-shared-key|private-key|auth-key)=(?P<secret>"[^"]*"|\S+)',
+    r'(?i)\b[a-z0-9-]*(?:password|secret|passphrase|pre-shared-key|private-key|auth-key|md5-key)=(?P<secret>"[^"]*"|\S+)',
     r"^ *key +(?:[0-9] +)?(?P<secret>\"[^\"]*\"|\S*[^\s0-9]\S*)$",
+    r"^ *key +[0-9] +(?P<secret>\S+)$",  # how it is written, and digits; without that, the number of a key
 )
 ERRORS: tuple[str, ...] = (
     r"^ *% ?(?:Invalid|Incomplete|Ambiguous|Unknown|Unrecognized|Authorization|Access|Permission|Bad|Error|Command|Type)\b",
@@ -69,6 +79,7 @@ _CISCO = (
 )  # fmt: skip
 _CISCO_NAME = r'^(?:hostname|switchname) +"?(?P<name>[^\s"]+)"?$'
 _END = r"^end$"
+_IN_CLEAR = (rf"\bplain +{_VALUE}", rf"\bsecurityname +(?:cipher +)?{_VALUE}")
 
 PLATFORMS: Mapping[str, Platform] = MappingProxyType({
     one.name: one
@@ -106,18 +117,21 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType({
             name="huawei", command="display current-configuration", hostname=r"^ *sysname +(?P<name>\S+)$",
             ending=Ending.MARKER, marker=r"^return$",
             noise=(r"^!(?:Software Version|Last configuration was (?:updated|saved)) .*",), salted=True,
+            hides=_IN_CLEAR,
         ),
         Platform(
             name="hp_comware", command="display current-configuration", hostname=r"^ *sysname +(?P<name>\S+)$",
-            ending=Ending.MARKER, marker=r"^return$",
+            ending=Ending.MARKER, marker=r"^return$", hides=_IN_CLEAR,
         ),
         Platform(
             name="fortinet", command="show", hostname=r'^ *set hostname +"(?P<name>[^"]+)"$', ending=Ending.BLOCKS,
-            noise=(r"^#(?:conf_file_ver|buildno|config-version)=",), hides=(r"\bENC +(?P<secret>\S+)",), salted=True,
+            noise=(r"^#(?:conf_file_ver|buildno|config-version)=",), hides=(r"\bENC +(?P<secret>\S+)", rf"^ *set community +{_VALUE}"),
+            salted=True,
         ),
         Platform(
             name="mikrotik_routeros", command="/export", hostname=r'^ *set name="?(?P<name>[^"\s]+)"?$',
             noise=(r"^# (?:[a-z]{3}/[0-9]{2}/[0-9]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2}) .* by RouterOS",),
+            hides=(r'^ */snmp community +(?:add|set)\b.*?\bname=(?P<secret>"[^"]*"|\S+)',),
         ),
     )
 })  # fmt: skip

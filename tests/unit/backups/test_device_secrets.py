@@ -33,6 +33,53 @@ def test_no_secret_is_left_and_the_lines_are_as_many(network_os: str) -> None:
     assert "sw1" in told
 
 
+@pytest.mark.parametrize(
+    ("network_os", "line"),
+    [
+        ("ios", "tacacs-server host 10.0.0.1 key 7 HIDE"),
+        ("ios", "radius-server host 10.0.0.1 auth-port 1812 acct-port 1813 key HIDE"),
+        ("ios", " server-private 10.0.0.1 timeout 5 key 7 HIDE"),
+        ("ios", " client 10.0.0.1 server-key 7 HIDE"),
+        ("ios", " pac key 7 HIDE"),
+        ("ios", " pre-shared-key local HIDE"),
+        ("ios", " pre-shared-key remote 6 HIDE"),
+        ("ios", " pre-shared-key address 0.0.0.0 0.0.0.0 key 6 HIDE"),
+        ("ios", "enable secret level 7 5 HIDE"),
+        ("ios", "ntp authentication-key 10 md5 HIDE 7"),
+        ("ios", " ip ospf message-digest-key 12 md5 7 HIDE"),
+        ("ios", " ipv6 ospf authentication ipsec spi 256 sha1 7 HIDE"),
+        ("ios", " standby 1 authentication HIDE"),
+        ("ios", " vrrp 1 authentication text HIDE"),
+        ("ios", " ip nhrp authentication HIDE"),
+        ("ios", "snmp-server host 10.0.0.1 HIDE"),
+        ("ios", "snmp-server host 10.0.0.1 traps HIDE bgp config"),
+        ("ios", "snmp-server host 10.0.0.1 vrf Mgmt version 2c HIDE udp-port 162"),
+        ("nxos", 'radius-server host 10.0.0.1 key 7 "HIDE" authentication accounting'),
+        ("nxos", "snmp-server user u network-admin auth sha HIDE priv aes-128 HIDE localizedkey"),
+        ("eos", " ip ospf message-digest-key 1 sha512 7 HIDE"),
+        ("asa", "snmp-server host inside 10.0.0.1 community HIDE version 2c"),
+        ("asa", "failover key HIDE"),
+        ("frr", " ip nhrp authentication HIDE"),
+        ("vrp", " ospf authentication-mode md5 1 plain HIDE"),
+        ("vrp", "snmp-agent target-host trap address udp-domain 10.0.0.1 params securityname HIDE v2c"),
+        ("fortios", '        set community "HIDE"'),
+        ("vyos", "set service snmp community HIDE authorization ro"),
+        ("routeros", "/snmp community add name=HIDE addresses=10.0.0.0/8"),
+        ("routeros", "add tcp-md5-key=HIDE remote.address=10.0.0.1"),
+    ],
+)
+def test_a_secret_is_hidden_wherever_its_line_has_it(network_os: str, line: str) -> None:
+    told = shown(network_os, line)
+    assert "HIDE" not in told
+    assert shown(network_os, told) == told
+
+
+def test_a_key_that_is_all_digits_is_hidden_and_the_number_of_one_is_not() -> None:
+    assert TAG.sub("…", shown("ios", "key chain area\n key 1\n  key 7 0822455010\n")) == (
+        "key chain area\n key 1\n  key 7 …\n"
+    )
+
+
 @pytest.mark.parametrize("network_os", PRINTED)
 def test_what_is_hidden_stays_as_it_is(network_os: str) -> None:
     told = shown(network_os, PRINTED[network_os])
