@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import stat
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +13,13 @@ import pytest
 from agent.backups import BackupResult, Kind, Outcome, RestoreResult
 from agent.backups.files import Files
 from agent.backups.putting import program
+from agent.backups.restic import describe
 from agent.transports.openssh import Login, Route
 from tests.lab.sshd import Sshd
 from tests.vault import Vault, furnish
 
+_ACL_ROWS = ((1, 6, -1), (2, 6, 1234), (4, 4, -1), (16, 6, -1), (32, 0, -1))  # u::rw u:1234:rw g::r m::rw o::-
+ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *row) for row in _ACL_ROWS)
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
 
 
@@ -26,9 +31,24 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Vault, BackupResult
     furnish(vault.source)
     (vault.source / "tool").chmod(0o755)
     os.chown(vault.source / "conf/app.conf", 1234, 1235)
+    os.setxattr(vault.source / "tool", "user.origin", b"built here")
+    os.setxattr(vault.source / "conf", "system.posix_acl_default", ACL)
+    os.setxattr(vault.source / "conf/app.conf", "system.posix_acl_access", ACL)
+    (vault.source / "nulls").write_bytes(bytes(500_000))
+    with (vault.source / "holey").open("wb") as stream:
+        stream.write(b"first")
+        stream.seek(300_000)
+        stream.write(b"last")
     result = vault.backup("01A")
     assert result.outcome is Outcome.OK, result
     return vault, result
+
+
+@pytest.fixture(scope="module")
+def original(saved: tuple[Vault, BackupResult]) -> dict[str, tuple[object, ...]]:
+    """The tree as it was saved."""
+    found = tree(saved[0].source)
+    return {path: seen for path, seen in found.items() if path != "junk.tmp"}
 
 
 @pytest.fixture
@@ -54,25 +74,36 @@ def tree(source: Path) -> dict[str, tuple[object, ...]]:
         for path in (Path(top, name) for name in (*folders, *files)):
             seen = path.lstat()
             what: object = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
-            found[str(path.relative_to(source))] = (seen.st_mode, seen.st_uid, seen.st_gid, seen.st_mtime_ns, what)
+            has_holes = stat.S_ISREG(seen.st_mode) and describe.has_holes(seen)
+            more = (describe.attributes(str(path)), stat.S_ISDIR(seen.st_mode) or seen.st_nlink, has_holes, what)
+            found[str(path.relative_to(source))] = (seen.st_mode, seen.st_uid, seen.st_gid, seen.st_mtime_ns, *more)
     return found
 
 
-def test_a_tree_that_is_gone_comes_back_as_it_was(vault: Vault) -> None:
+def test_a_tree_that_is_gone_comes_back_as_it_was(original: dict[str, tuple[object, ...]], vault: Vault) -> None:
+    """With 0 differences in mode, owner, time to the nanosecond, attributes, ACLs, second names and holes."""
     shutil.rmtree(vault.source, ignore_errors=True)
     first = put_back(vault, "01B")
     assert (first.outcome, first.faults, first.kept) == (Outcome.OK, (), "")
-    before = tree(vault.source)
-    assert "junk.tmp" not in before
-    assert (vault.source / "hard").stat().st_ino == (vault.source / "tool").stat().st_ino
-    assert (vault.source / "conf/app.conf").stat().st_uid == 1234
-    assert (vault.source / "sparse").stat().st_blocks < 100
+    assert tree(vault.source) == original
+    assert (vault.source / "hard").samefile(vault.source / "tool")
+    assert [(vault.source / name).stat().st_blocks for name in ("sparse", "holey")] == [0, 16]
     again = put_back(vault, "01C")
     assert (again.outcome, again.summary.split(" on ")[0]) == (
         Outcome.OK, f"0 written, 0 replaced, {first.entries} left as they were",
     )  # fmt: skip
-    assert tree(vault.source) == before
+    assert tree(vault.source) == original
     assert list((vault.state / "sandbox").iterdir()) == []
+
+
+def test_a_tree_that_is_restored_aside_is_the_same_but_for_its_place(
+    saved: tuple[Vault, BackupResult], original: dict[str, tuple[object, ...]], tmp_path: Path
+) -> None:
+    vault, _ = saved
+    result = vault.restore("01Z", tmp_path / "aside")
+    assert (result.outcome, result.faults) == (Outcome.OK, ())
+    assert result.summary == f"{result.entries} entries restored into {tmp_path}/aside"
+    assert tree(Path(f"{tmp_path}/aside{vault.source}")) == original
 
 
 def test_what_is_replaced_is_kept_and_what_is_not_in_the_snapshot_is_left_alone(vault: Vault) -> None:
@@ -163,7 +194,9 @@ def test_a_damaged_snapshot_touches_nothing(saved: tuple[Vault, BackupResult], t
     assert not broken.source.exists()
 
 
-def test_a_host_over_ssh_gets_its_files_back_by_our_pins_only(vault: Vault, sshd: Sshd, tmp_path: Path) -> None:
+def test_a_host_over_ssh_gets_its_files_back_by_our_pins_only(
+    vault: Vault, original: dict[str, tuple[object, ...]], sshd: Sshd, tmp_path: Path
+) -> None:
     """The host is this machine behind a real sshd: what the program does there is what it does anywhere."""
     pins = tmp_path / "known_hosts"
     pins.write_text(f"[{sshd.address}]:{sshd.port} {sshd.public_key}\n")
@@ -172,13 +205,13 @@ def test_a_host_over_ssh_gets_its_files_back_by_our_pins_only(vault: Vault, sshd
     shutil.rmtree(vault.source, ignore_errors=True)
     first = put_back(vault, "01B", route=route)
     assert (first.outcome, first.faults) == (Outcome.OK, ())
-    before = tree(vault.source)
+    assert tree(vault.source) == original
     (vault.source / "conf/app.conf").write_text("broken\n")
     second = put_back(vault, "01C", route=route)
     assert (second.outcome, second.kept) == (Outcome.OK, "/var/lib/watchkeeper/kept/01C")
     assert Path(f"{second.kept}{vault.source}/conf/app.conf").read_text() == "broken\n"
     shutil.rmtree(second.kept)
-    assert tree(vault.source) == before
+    assert tree(vault.source) == original
     beside = put_back(vault, "01D", route=route, target=str(tmp_path / "beside"))
     assert (beside.outcome, beside.target) == (Outcome.OK, str(tmp_path / "beside"))
     assert Path(f"{beside.target}{vault.source}/conf/app.conf").read_text() == "listen 80\n"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from agent.backups import Job, Outcome, Progress, RestoreResult, Setting, Snapshot
-from agent.backups.restic import compare, in_place, manifest, paths, sandbox, snapshots, target
+from agent.backups.restic import compare, holes, in_place, manifest, paths, sandbox, snapshots, target
 from agent.backups.restic.command import Ended, Restic
 from agent.backups.restic.compare import FAULTS_KEPT, Comparer
 from agent.backups.restic.in_place import Shape
@@ -75,6 +75,7 @@ class _Return:
         absent = [line for line, path in zip(missing, map(self._real, self._job.include), strict=True)
                   if not os.path.lexists(f"{folder}{path}")]  # fmt: skip
         told = [] if ended.outcome is Outcome.OK else [f"restic: {line}" for line in ended.errors] or [ended.why()]
+        large = 0 if self._job.in_place else holes.dig(folder, self._entries(), self._setting.deadline)
         entries, differences, count = self._compare(folder)
         faults = [*absent, *told, *differences]
         outcome = ended.outcome
@@ -83,6 +84,7 @@ class _Return:
         elif outcome is Outcome.OK and faults:
             outcome = Outcome.FAILED
         summary = f"{entries} entries restored into {folder}"
+        summary += f"; {large} files had holes and take more room now" if large else ""
         return RestoreResult(
             outcome=outcome,
             summary=summary if not faults else f"{summary}, but: {faults[0]}",
