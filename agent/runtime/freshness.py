@@ -57,9 +57,9 @@ class Freshness:
     def _known(self, reader: Reader, backup: Backup) -> Known:
         key, now_us = backup.key, self.clock.now()
         recent = executions.listing(reader, correlation_id=key, limit=RECENT)
-        point = backups.last_point(reader, key)
+        point, watched_us = backups.last_point(reader, key), dues.last_run(reader, f"watched:{key}")
         return Known(
-            watched_us=dues.last_runs(reader).get(f"watched:{key}", now_us),
+            watched_us=now_us if watched_us is None else watched_us,
             point=point,
             restore_seconds=_restore_seconds(reader, backup, point),
             proof=backups.last_proof(reader, key),

@@ -108,19 +108,19 @@ def findings(reader: Reader, place: Place) -> tuple[Finding, ...]:
     judged = [one for one in seen if one.detail.get("outcome") in _JUDGED]
     newest = max(judged, key=lambda one: one.intent_at_us, default=None)
     told = () if newest is None else newest.detail.get("findings", ())
-    known = dues.last_runs(reader)
-    return tuple(one for one in map(_finding, told) if not _is_settled(reader, one, place, known))
+    return tuple(one for one in map(_finding, told) if not _is_settled(reader, one, place))
 
 
 def _finding(words: dict[str, str]) -> Finding:
     return Finding(what=Strange(words["what"]), id=words["id"], words=words["words"], key=words.get("key", ""))
 
 
-def _is_settled(reader: Reader, one: Finding, place: Place, known: dict[str, int]) -> bool:
+def _is_settled(reader: Reader, one: Finding, place: Place) -> bool:
     """Whether a person has taken it for right since."""
     if one.what is Strange.MISSING:
         return all(point.snapshot != one.id for point in backups.points(reader, one.key))
-    return any(f"{mark}:{place.cause}:{one.id}" in known for mark in ("accepted", "key"))
+    marks = (f"{mark}:{place.cause}:{one.id}" for mark in ("accepted", "key"))
+    return any(dues.last_run(reader, mark) is not None for mark in marks)
 
 
 def damage(reader: Reader, place: Place) -> Execution | None:
@@ -185,7 +185,7 @@ def done_at(reader: Reader, place: Place, kind: ExecutionKind) -> int | None:
 def _late(reader: Reader, place: Place, now_us: int) -> Iterator[str]:
     """What should have been done, and does not run now."""
     running = {one.kind for one in executions.open_ones(reader) if one.correlation_id == place.cause}
-    since_us = dues.last_runs(reader).get(f"watched:{place.cause}", now_us)
+    since_us = _watched_us(reader, place, now_us)
     plans = {ExecutionKind.PRUNE: place.repository.prune}
     if place.repository.check is not None:
         plans[ExecutionKind.CHECK] = place.repository.check.every
@@ -197,6 +197,11 @@ def _late(reader: Reader, place: Place, now_us: int) -> Iterator[str]:
             yield f"its {kind} is overdue" + ("" if done_us else ", it was never done")
     if ExecutionKind.COPY not in running:
         yield from _late_copies(reader, place, now_us)
+
+
+def _watched_us(reader: Reader, place: Place, now_us: int) -> int:
+    found = dues.last_run(reader, f"watched:{place.cause}")
+    return now_us if found is None else found
 
 
 def _late_copies(reader: Reader, place: Place, now_us: int) -> Iterator[str]:
@@ -216,14 +221,14 @@ def with_share(reader: Reader, place: Place, now_us: int) -> dict[str, object]:
         return {"shares": [1], "of": 1, "parts": of_}
     if plan is None:
         return {"shares": [], "of": 1}
-    known = dues.last_runs(reader)
+    known = dues.beginning_with(reader, f"read:{place.cause}:")
     read_at = {
         share: known[name] for share in range(1, of_ + 1) if (name := f"read:{place.cause}:{share}/{of_}") in known
     }
     due = practice.shares(
         read_at,
         of_,
-        since_us=known.get(f"watched:{place.cause}", now_us),
+        since_us=_watched_us(reader, place, now_us),
         next_us=practice.following(plan.every, now_us),
         cover_seconds=plan.cover_seconds,
     )

@@ -17,7 +17,7 @@ _ROUND, _AGAIN = "round:", "again:"
 
 def rounds(reader: Reader) -> dict[str, int]:
     """The open rounds: their mark (µs UTC, when they began) by the key of their backup."""
-    return _marked(dues.last_runs(reader), _ROUND)
+    return _marked(dues.beginning_with(reader, _ROUND), _ROUND)
 
 
 def failed(last: dict[str, int]) -> frozenset[str]:

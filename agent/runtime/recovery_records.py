@@ -205,8 +205,8 @@ class Records:
     def past(self, recovery: Recovery) -> tuple[Rehearsal | None, int]:
         """The newest rehearsal that came to an end, and since when the recovery is watched."""
         with self.store.read() as reader:
-            watched = dues.last_runs(reader).get(f"watched:{recovery.key}", self.clock.now())
-            return _last(reader, recovery), watched
+            watched_us = dues.last_run(reader, f"watched:{recovery.key}")
+            return _last(reader, recovery), self.clock.now() if watched_us is None else watched_us
 
     def runs(self, recovery: Recovery) -> list[Execution]:
         """Its runs and rehearsals, the newest first."""

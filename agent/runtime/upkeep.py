@@ -27,7 +27,7 @@ from agent.runtime.executor import Finish, this_process
 from agent.secrets import Secrets
 from agent.store import backups, counters, dues, executions, ids, journal, leases
 from agent.store.engine import Store
-from agent.store.tx import Tx
+from agent.store.tx import Reader, Tx
 from agent.transports.child import Ended, Packet
 
 TASKS = {ExecutionKind.CHECK: Task.CHECK, ExecutionKind.PRUNE: Task.PRUNE, ExecutionKind.COPY: Task.COPY}
@@ -131,13 +131,12 @@ class Upkeep:
                 first = self._job(execution, source.repository, source.host)
                 wanted = holdings.to_copy(reader, place, str(args["source"]))
                 return dataclasses.replace(errand, source=first, snapshots=tuple(one.snapshot for one in wanted))
-            known = dues.last_runs(reader)
             return dataclasses.replace(
                 errand,
                 holdings=holdings.of(reader, place),
-                since_us=known.get(f"watched:{place.cause}", 0),
-                accepted=tuple(marked(known, "accepted", place.cause)),
-                keys=tuple(marked(known, "key", place.cause)),
+                since_us=dues.last_run(reader, f"watched:{place.cause}") or 0,
+                accepted=tuple(marked(reader, "accepted", place.cause)),
+                keys=tuple(marked(reader, "key", place.cause)),
             )
 
     def _job(self, execution: Execution, repository: Repository, host: str) -> Job:
@@ -178,7 +177,7 @@ class Upkeep:
             for share in finish.detail.get("read", ()):
                 for part in _parts(execution, int(share)):
                     dues.mark(tx, f"read:{cause}:{part}", now_us)
-            if not marked(dues.last_runs(tx), "key", cause):
+            if not marked(tx, "key", cause):
                 for key in finish.detail.get("keys", ()):
                     dues.mark(tx, f"key:{cause}:{key}", now_us)
         if execution.kind is ExecutionKind.PRUNE:
@@ -236,10 +235,10 @@ def ran(kind: ExecutionKind, cause: str, source: str = "") -> str:
     return f"{kind}:{cause}:{source}" if source else f"{kind}:{cause}"
 
 
-def marked(known: Mapping[str, int], mark: str, cause: str) -> list[str]:
+def marked(reader: Reader, mark: str, cause: str) -> list[str]:
     """What is kept of a repository under such a mark."""
     beginning = f"{mark}:{cause}:"
-    return sorted(name.removeprefix(beginning) for name in known if name.startswith(beginning))
+    return sorted(name.removeprefix(beginning) for name in dues.beginning_with(reader, beginning))
 
 
 def _parts(execution: Execution, share: int) -> list[str]:

@@ -29,7 +29,9 @@ _FREE = sqlalchemy.update(executions).where(executions.c.id == bindparam("at_id"
 # Newest first in the order of filing, whatever the clock said; an index has its rows in this order: nothing is sorted.
 _FILED = sqlalchemy.literal_column("executions.rowid")
 _NEWEST = select(executions).order_by(_FILED.desc())
-_OLDEST = select(executions).order_by(executions.c.intent_at_us, executions.c.number)
+# In the very words of their index, or SQLite does not use it and reads all that ever ran.
+_UNSETTLED = sqlalchemy.text("state IN ('intent', 'dispatched', 'uncertain')")
+_OLDEST = select(executions).where(_UNSETTLED).order_by(_FILED)
 
 
 def idempotency_key(execution: Execution) -> str | None:
