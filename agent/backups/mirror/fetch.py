@@ -1,6 +1,8 @@
 """Fetches entries of a target into an empty folder: by rsync where the target has it, else by tar."""
 
+import errno
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,22 +10,29 @@ from pathlib import Path
 from agent.backups.mirror.line import Line
 from agent.backups.mirror.listing import Item
 from agent.backups.mirror.tree import Tree
-from agent.errors import TransportError
+from agent.errors import ToolError, TransportError
 from agent.transports import openssh
+from agent.transports.local import Completed
 
 STAGED, BASIS, NAMES, CODE = "staged", "basis", "names", "code"
 _WORTH_COMPARING = 256 * 1024  # bytes; smaller files are sent whole rather than compared block by block
 _SLACK_BYTES = 64 * 1024 * 1024
 _ENTRY_BYTES = 16 * 1024  # what tar may need for one entry beside its content: long names, attributes
-_LOST = {10, 12, 30, 35, 255}  # rsync's exit codes for a connection that ended
+# rsync's exit codes: some entries at most are missing; the connection ended; it was ended. All others: it cannot.
+_SOME, _LOST, _ENDED = {0, 23, 24}, {10, 12, 30, 35, 255}, {15, 16, 19, 20}
+_SIGNALLED = 128
+_TAR_FAILED = 2  # GNU tar's exit code when it could not deal with some entries; it goes on with the others
 _CUT = "Unexpected EOF in archive"
+_FULL = re.compile(
+    r"(: No space left on device|: Disk quota exceeded|: Wrote only \d+ of \d+ bytes)( \(\d+\))?$", re.MULTILINE
+)
 _TAR = ("--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls")
 
 
 def fetch(line: Line, batch: Sequence[Item], mirror: Path, *, by_rsync: bool, limit_kib: int = 0) -> str:
     """Fetch these entries into `work/staged`; what the tool complained of. What came must be looked at one by one.
 
-    TransportError when the connection fails or ends too early.
+    TransportError when the connection or a program ends too early, OSError when the disk is full, ToolError otherwise.
     """
     staged = line.work / STAGED
     staged.mkdir(mode=0o700)
@@ -45,9 +54,25 @@ def _rsync(line: Line, batch: Sequence[Item], mirror: Path, limit_kib: int) -> s
         "--", f"[{address}]:/" if ":" in address else f"{address}:/", f"{STAGED}/",
     ]  # fmt: skip
     done = line.run(shlex.join(words), limit_bytes=max(item.size for item in batch) + _SLACK_BYTES)
+    return _judged(line, done)
+
+
+def _judged(line: Line, done: Completed) -> str:
+    """What rsync complained of, when no more than single entries can be missing."""
+    if done.exit_code in _SOME:
+        return done.stderr
+    if _FULL.search(done.stderr):
+        raise _full(line)
     if done.exit_code in _LOST:
         raise line.failure(done.stderr)
-    return done.stderr
+    said = f"{line.route.host.name}: rsync ended with {done.exit_code}: {(done.stderr.splitlines() or ['?'])[-1][:300]}"
+    if done.exit_code in _ENDED or done.exit_code > _SIGNALLED:
+        raise TransportError(said, hint="run it again; what was fetched is kept")
+    raise ToolError(said, hint="try by hand what the message says")
+
+
+def _full(line: Line) -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(line.work))
 
 
 def _offer(basis: Path, batch: Sequence[Item], mirror: Path) -> None:
@@ -70,9 +95,12 @@ def _tar(line: Line, batch: Sequence[Item]) -> str:
     limit = sum(item.size + _ENTRY_BYTES for item in batch) + _SLACK_BYTES
     script = (
         f"{{ {shlex.join(there)} <{NAMES}; echo $? >{CODE}; }} | head -c {limit} | {shlex.join(here)}\n"
-        f'there=$(cat {CODE}); [ "$there" -le 2 ] || exit "$there"'
+        f'here=$?; there=$(cat {CODE}); [ "$there" -le {_TAR_FAILED} ] || exit "$there"; '
+        f'[ "$here" -le {_TAR_FAILED} ] || exit "$here"'
     )
     done = line.run(script, limit_bytes=limit)
+    if _FULL.search(done.stderr):
+        raise _full(line)
     if done.exit_code != 0 or _CUT in done.stderr:
         raise TransportError(
             f"{line.route.host.name}: what tar sent ends too early: {(done.stderr.splitlines() or ['?'])[-1][:300]}",

@@ -1,6 +1,7 @@
 """Brings a mirror up to date with its target: list, decide, fetch, put in place; killed at any moment, it goes on next time."""
 
 import dataclasses
+import errno
 import shlex
 import shutil
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ _ANSWER, _SCRIPT = "answer", "script"
 _YOUNG_SECONDS = 2  # what changed that shortly before it was listed may change again and keep its stamps
 _ENTRY_BYTES = 4096  # what an inode costs, at most, on usual file systems
 _KEPT = 50
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +58,14 @@ def pull(job: Job, setting: Setting, wanted: Wanted) -> Pulled | Refused:
         line = Line(route=job.route, work=place.work, deadline=setting.deadline)
         try:
             return _Pull(line, place, wanted, setting.report).run()
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            return Refused(
+                outcome=Outcome.NO_SPACE,
+                summary=f"the disk of {place.folder} became full while {job.host} was mirrored there",
+                hint="make room on that file system; what was fetched is kept",
+            )
         finally:
             place.clear()
 
