@@ -101,6 +101,9 @@ GOOD, PARTIAL, STALE, FAILED_, PENDING, UNPROVEN = (
          "partial, 60 min old: some files could not be read"),
         # the clock
         (RPO, {"point": point(-5 * SECOND), "proof": proof()}, GOOD, Verdict.OK, "0 s old, proven by a restore"),
+        (RPO, {"point": point(-300 * SECOND), "proof": proof()}, GOOD, Verdict.OK, "0 s old, proven by a restore"),
+        (RPO, {"point": point(-301 * SECOND), "proof": proof()}, STALE, Verdict.WARNING,
+         "the newest point is dated 5 min ahead: was the clock set back? Its age is not known"),
         (RPO, {"point": point(-2 * HOUR), "proof": proof()}, STALE, Verdict.WARNING,
          "the newest point is dated 2.0 h ahead: was the clock set back? Its age is not known"),
         # what an earlier step left behind comes first
@@ -134,6 +137,8 @@ LATEST = 8 * DAY + 4 * HOUR  # a week, a day, and the timeout
         (RPO, {"point": point(), "first_us": NOW - DAY}, GOOD, "60 min old, not yet proven by a restore"),
         (RPO, {"point": point(), "first_us": NOW - 9 * DAY}, UNPROVEN,
          "its drill is overdue by 48.0 h: it was never drilled"),
+        (RPO, {"point": point()}, GOOD, "60 min old, not yet proven by a restore"),  # nobody knows since when
+        (RPO, {"proof": drilled(14 * DAY), "first_us": 1}, PENDING, "nothing saved yet"),  # and so nothing to drill
         (RPO, {"point": point(27 * HOUR), "proof": drilled(14 * DAY), "first_us": 1}, STALE, OLD),  # the worse of two
         (RPO, {"point": point(), "proof": drilled(14 * DAY), "failed": "no space", "first_us": 1}, UNPROVEN,
          "its drill is overdue by 7.0 d: the last one was 14.0 d ago"),
@@ -144,7 +149,7 @@ def test_where_drills_are_declared_only_what_was_restored_in_time_counts(
 ) -> None:
     found = backups.judge(dataclasses.replace(backup(rpo), drill=DRILL), known(**more), NOW)
     assert (found.standing, found.summary) == (standing, summary)
-    assert (found.verdict is Verdict.CRITICAL) is (standing is not GOOD)
+    assert (found.verdict is Verdict.CRITICAL) is (standing not in {GOOD, PENDING})
 
 
 @pytest.mark.parametrize(

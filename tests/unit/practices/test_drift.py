@@ -55,6 +55,20 @@ def test_what_follows_from_each_reading(story: str, noted: str, filed: str) -> N
     assert "!" not in told(story, Reaction.NONE) + told(story, Reaction.NOTE)
 
 
+@pytest.mark.parametrize(
+    ("reaction", "window", "why"),
+    [
+        (Reaction.NONE, "", "changed: 1 lines came, 0 went: +x"),
+        (Reaction.NONE, "net/windows/nightly", "changed within the window net/windows/nightly: 1 lines came, 0 went: +x"),
+        (Reaction.NOTE, "", "changed outside a window for changes: 1 lines came, 0 went: +x"),
+    ],
+)  # fmt: skip
+def test_a_change_is_told_with_its_window(reaction: Reaction, window: str, why: str) -> None:
+    known = Baseline(accepted="a", current="a", read_at_us=1)
+    seen = Revision(content="b", commit="c", at_us=2, before="a", lines=("+x",), added=1)
+    assert drift.judge(known, seen, reaction=reaction, window=window, has_incident=False).why == why
+
+
 def test_a_policy_that_no_longer_asks_ends_what_it_had_opened() -> None:
     known = Baseline(accepted="a", current="b", read_at_us=1, drifted="b")
     seen = Revision(content="b", commit="c", at_us=2, before="b")

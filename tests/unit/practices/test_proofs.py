@@ -1,5 +1,6 @@
 """Drills in numbers: when one is overdue, which is next, how long a fault stays unseen, how long a restore would take."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -93,6 +94,13 @@ def test_each_fourth_drill_takes_an_older_snapshot_and_the_sample_goes_on() -> N
     assert orders[0].cycle == cycle
 
 
+def test_a_drill_is_ordered_with_its_playbook_and_without_a_plan_with_none() -> None:
+    planned = dataclasses.replace(backup(), drill=DrillPlan(every=DAILY, playbook="start-shop.yml"))
+    assert proofs.order(planned, None, NOW).playbook == "start-shop.yml"
+    by_hand = proofs.order(dataclasses.replace(planned, drill=None), None, NOW)
+    assert (by_hand.playbook, by_hand.sample) == ("", 0)
+
+
 @pytest.mark.parametrize(
     ("known", "size_mib", "seconds"),
     [
@@ -103,9 +111,11 @@ def test_each_fourth_drill_takes_an_older_snapshot_and_the_sample_goes_on() -> N
         ([(100, 12.0), (102, 8.0)], 101, 10.0),  # sizes too much alike to tell a slope
         ([(100, 12.0), (200, 22.0)], 1000, 102.0),  # 2 s, and a tenth of a second per MiB
         ([(100, 12.0), (200, 22.0)], 10, 3.0),
+        ([(100, 10.5), (200, 20.5)], 10, 1.5),
         ([(100, 22.0), (200, 12.0)], 1000, 17.0),  # larger is no quicker: the mean
         ([(100, 1.0), (200, 22.0)], 300, 27.0),  # no start below zero
-        ([(1, 1.0)], 101, None),  # a sample says nothing about a hundred times as much
+        ([(1, 1.0)], 101, None),  # a sample says nothing about more than a hundred times as much
+        ([(1, 1.0)], 100, 100.0),
         ([(100, 10.0)] * 10 + [(1000, 1.0)], 100, 10.0),  # the newest ten
     ],
 )

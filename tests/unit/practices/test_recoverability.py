@@ -44,6 +44,7 @@ DAILY = (point(0.25), point(1.25), point(3.25), point(4.25))  # the night before
         ([], None),
         ([trial(1), trial(2), trial(3), trial(4, ok=False)], 0.75),
         ([trial(1), trial(31, ok=False)], 1.0),
+        ([trial(1), trial(30, ok=False)], 0.5),  # thirty days ago is within
         ([trial(1, ok=False)], 0.0),
     ],
 )
@@ -62,6 +63,7 @@ def test_what_a_loss_would_have_cost_before_each_point_and_now() -> None:
     )
     assert recoverability.worst(series) == 2 * day
     assert recoverability.worst(recoverability.rpo_series(DAILY, NOW - DAY, NOW)) == day
+    assert len(recoverability.rpo_series(DAILY, NOW - int(1.25 * DAY), NOW)) == 3
     assert recoverability.rpo_series((), SINCE, NOW) == ()
     assert recoverability.worst(()) is None
 
@@ -85,6 +87,9 @@ def test_how_long_restores_took_from_order_to_proof() -> None:
         ((point(10),), 0.0),  # nothing new in ten days
         ((point(0), point(5), point(10)), 2 * 10 * MB / 10),
         ((point(1), point(11, added=50 * MB), point(40, added=900 * MB)), 60 * MB / 30),  # of the span alone
+        ((point(1), point(30, added=50 * MB), point(40)), 60 * MB / 30),
+        ((point(1), point(1.5)), 10 * MB / 1.5),
+        ((point(0), point(1)), 10 * MB),  # a day is enough
         ((point(1), point(10), point(5, key="b"), point(8, key="b")), 20 * MB / 10),  # two firsts are left out
     ],
 )
@@ -104,6 +109,9 @@ def test_what_a_policy_costs() -> None:
     trials = [trial(1), trial(2, wall=30.0, cpu=None), trial(3, ok=False, wall=10.5, cpu=0.5), trial(31)]
     found = recoverability.cost(trials, [*DAILY, point(31)], SINCE)
     assert found == Cost(runs=3, wall_seconds=100.5, cpu_seconds=12.5, added_bytes=40 * MB)
+    assert recoverability.cost([trial(30)], [point(30)], SINCE) == Cost(
+        runs=1, wall_seconds=60.0, cpu_seconds=12.0, added_bytes=10 * MB
+    )
     assert recoverability.cost([trial(1, cpu=None)], (), SINCE).cpu_seconds is None
 
 

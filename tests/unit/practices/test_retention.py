@@ -41,12 +41,13 @@ def holding(snapshots: Sequence[Saved], keep: Keep | None = None, **other: tuple
         (Keep(daily=2, within_seconds=NO_FLOOR), [0, 0.1, 0.2, 1, 1.1, 2], ["2", "1.1", "0.2", "0.1"]),
         (Keep(hourly=2, within_seconds=NO_FLOOR), [0, 0.01, 0.04, 0.05, 0.3], ["0.3", "0.05", "0.04"]),
         (Keep(weekly=2, within_seconds=NO_FLOOR), [0, 1, 2, 7, 8, 30], ["30", "8", "7", "2"]),
+        (Keep(weekly=2, within_seconds=NO_FLOOR), [1, 2, 3, 8], ["3", "2"]),  # of one week the Sunday alone
         (Keep(monthly=3, within_seconds=NO_FLOOR), [0, 10, 40, 50, 100], ["50", "10"]),
         (Keep(yearly=2, within_seconds=NO_FLOOR), [0, 300, 330, 700], ["700", "300"]),
         (Keep(within_seconds=86400.0), [0, 0.9, 1, 30], ["30", "1"]),
         (Keep(last=1, within_seconds=86400.0), [30, 30.5, 31, 60], ["60", "31"]),  # nothing new for long: the floor waits
     ],
-    ids=["all", "floor", "last", "daily", "hourly", "weekly", "monthly", "yearly", "within", "stopped"],
+    ids=["all", "floor", "last", "daily", "hourly", "weekly", "sundays", "monthly", "yearly", "within", "stopped"],
 )  # fmt: skip
 def test_what_goes(keep: Keep | None, ages: list[float], gone: list[str]) -> None:
     removed, kept = retention.decide(days_ago(*ages), keep)
@@ -94,6 +95,16 @@ def test_a_forged_snapshot_counts_for_nothing_and_stops_all_removal(more: Saved,
     if finding:
         seen = retention.judge([more, *real], [holding(real, Keep(last=2))], now_us=NOW_US, since_us=0, accepted=("f",))
         assert (seen.remove, seen.findings) == (("30", "20"), ())
+
+
+def test_what_does_not_say_that_it_is_ours_is_counted_and_left_alone() -> None:
+    real = days_ago(0, 1, 20)
+    others = [
+        dataclasses.replace(saved("by-hand", NOW_US - DAY_US), is_ours=False),
+        saved("another-host", NOW_US - DAY_US, host="web2"),
+    ]
+    said = retention.judge([*others, *real], [holding(real, Keep(last=1))], now_us=NOW_US)
+    assert (said.remove, said.findings, said.foreign) == (("20",), (), 2)
 
 
 def test_a_snapshot_that_somebody_removed_is_a_finding_unless_we_were_about_to() -> None:

@@ -731,6 +731,16 @@ def test_a_result_that_changes_nothing_reaches_no_decision() -> None:
     assert step(steady, story.inputs[-1], story.rules) == (steady, ())
 
 
+@pytest.mark.parametrize(
+    "its_rules", [rules(), rules(recover_after=2), rules(fail_after=Threshold(count=1, seconds=90))]
+)
+def test_a_check_that_stays_well_takes_the_short_way(its_rules: Rules) -> None:
+    """Not taking it would come to the same; a thousand hosts would pay for it every minute."""
+    story = Story(its_rules)
+    story.see("coo")
+    assert practice._stays_well(story.state, look("o"), its_rules)
+
+
 @given(
     signs=some.text("ooocw?dpPsSn", max_size=40),
     its_rules=some.builds(

@@ -97,8 +97,13 @@ USUAL = Point(key="a/backups/b@c", exec_id="", snapshot="", at_us=0, files=1000,
         ([{}], ""),
         ([{}, {}, {}, {}], ""),
         ([{"files": 499}, {}, {}, {}], "499 files, where there were 1000"),
-        ([{"files": 501}, {}, {}, {}], ""),
+        ([{"files": 500}, {}, {}, {}], ""),
         ([{"size_bytes": 4_999}, {}, {}, {}], "4999 bytes, where there were 10000"),
+        ([{"size_bytes": 5_000}, {}, {}, {}], ""),
+        ([{"added_bytes": 5_000}, {}, {}, {}], ""),
+        ([{"added_bytes": 5_001}, {}, {}, {}], "5001 of 10000 bytes are new, where 100 were usual"),
+        ([{"added_bytes": 6_000}, *[{"added_bytes": 600}] * 3], ""),  # ten times what is usual
+        ([{"added_bytes": 6_001}, *[{"added_bytes": 600}] * 3], "6001 of 10000 bytes are new, where 600 were usual"),
         ([{"added_bytes": 9_000}, {}, {}, {}], "9000 of 10000 bytes are new, where 100 were usual"),
         ([{"added_bytes": 9_000}, {"added_bytes": 9_000}, {"added_bytes": 9_000}, {}], ""),  # that is how it always was
         ([{}, {"files": 1}, {}, {}, {}], "1 files, where there were 1000"),  # still in sight
@@ -121,10 +126,15 @@ def test_a_mass_change_is_told_from_what_is_usual(newest_first: list[dict[str, i
         (Facts(damage="pack 1", hint="do this"), Verdict.CRITICAL, "damaged: pack 1; nothing is removed; do this"),
         (Facts(findings=("a", "b")), Verdict.CRITICAL, "nothing is removed: a; b"),
         (Facts(changes=("c",)), Verdict.CRITICAL, "nothing is removed: c"),
+        (
+            Facts(findings=("a", "b", "c", "d"), hint="do this"),
+            Verdict.CRITICAL,
+            "nothing is removed: a; b; c; do this",
+        ),
         (Facts(late=("its check is overdue",), failed=("locked",)), Verdict.CRITICAL, "its check is overdue; locked"),
         (Facts(failed=("the last copy failed: locked",)), Verdict.WARNING, "the last copy failed: locked"),
     ],
-    ids=["new", "sound", "damaged", "touched", "changed", "late", "failed"],
+    ids=["new", "sound", "damaged", "touched", "changed", "many", "late", "failed"],
 )
 def test_the_verdict_over_a_repository(facts: Facts, verdict: Verdict, words: str) -> None:
     found = upkeep.look(facts)
