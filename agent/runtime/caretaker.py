@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from agent.clock import NANOSECONDS, Clock
+from agent.clock import Clock
 from agent.model.cadence import Cadence
 from agent.model.execution import Execution, ExecutionKind
 from agent.practices import calendar, places
@@ -13,12 +13,12 @@ from agent.runtime import holdings
 from agent.runtime.desk import AGENT
 from agent.runtime.executor import Executor
 from agent.runtime.upkeep import Upkeep, ran
+from agent.runtime.waking import Waking
 from agent.runtime.workers import Workers
 from agent.store import dues, executions
 from agent.store.engine import Store
 from agent.store.tx import Reader
 
-LOOK_SECONDS = 30.0
 RETRY_SECONDS = 3600.0  # after a failure, at the latest
 Due = tuple[ExecutionKind, Place, str, dict[str, object]]  # what, where, why, and with what
 
@@ -29,21 +29,13 @@ class Caretaker:
     def __init__(self, *, store: Store, clock: Clock, upkeep: Upkeep, executor: Executor, workers: Workers) -> None:
         self._store, self._clock, self._workers = store, clock, workers
         self._upkeep, self._executor = upkeep, executor
-        self._wake_ns = 0
-
-    def poke(self) -> None:
-        """Something ended or changed: look again at what is due."""
-        self._wake_ns = 0
-
-    def are_due(self) -> bool:
-        """Whether `start_due` has to look."""
-        return self._clock.boottime() >= self._wake_ns
+        self.waking = Waking(clock)
 
     async def start_due(self) -> int:
         """Start what is due where the repository is free; how much was started."""
-        if not self.are_due():
+        if not self.waking.is_due():
             return 0
-        self._wake_ns = self._clock.boottime() + int(LOOK_SECONDS * NANOSECONDS)
+        self.waking.rest()
         started = 0
         for kind, place, why, args in await self._workers.look(self.due, self._clock.now()):
             started += await self.begin(kind, place, actor=AGENT, why=why, args=args) is not None
@@ -96,7 +88,7 @@ class Caretaker:
             if now_us >= again_us or not holdings.has_failed(reader, place, ExecutionKind.COPY):
                 yield began_us, (ExecutionKind.COPY, place, "there is something new to copy", args)
             else:
-                self._wake_at(again_us, now_us)
+                self.waking.no_later_than(again_us, now_us)
         if not holdings.is_founded(reader, place):
             return
         check, prune = place.repository.check, place.repository.prune
@@ -122,12 +114,10 @@ class Caretaker:
         moments = [moment for moment in (due_us, again_us) if moment is not None]
         if not moments:
             return False
-        self._wake_at(min(moments), now_us)
-        return min(moments) <= now_us
-
-    def _wake_at(self, at_us: int, now_us: int) -> None:
-        if at_us > now_us:
-            self._wake_ns = min(self._wake_ns, self._clock.boottime() + (at_us - now_us) * 1_000)
+        is_due = min(moments) <= now_us
+        if not is_due:
+            self.waking.no_later_than(min(moments), now_us)
+        return is_due
 
 
 def _upto(reader: Reader, place: Place, source: str) -> dict[str, object]:

@@ -134,9 +134,9 @@ class Duties:
 
     async def _settle(self) -> None:
         if await self._agent.executor.poll():
-            self._agent.rounds.poke()
-            self._agent.caretaker.poke()
-            self._agent.recoveries.poke()
+            self._agent.rounds.waking.poke()
+            self._agent.caretaker.waking.poke()
+            self._agent.recoveries.waking.poke()
 
     def mind_the_clock(self) -> Awaitable[None] | None:
         """Take note of what others wrote, of a clock that jumped, and of time itself."""
@@ -164,7 +164,7 @@ class Duties:
         return self._start_due(is_news=is_news) if is_news or self._are_due() else None
 
     def _are_due(self) -> bool:
-        return self._agent.rounds.are_due() or self._agent.caretaker.are_due()
+        return self._agent.rounds.waking.is_due() or self._agent.caretaker.waking.is_due()
 
     async def _start_due(self, *, is_news: bool) -> None:
         if is_news:

@@ -1,10 +1,11 @@
-"""Once through everything: every check, every due backup, every remedy that follows, until nothing is under way."""
+"""Once through everything: every check, every due backup and rehearsal, every remedy that follows, until nothing is under way."""
 
 import asyncio
 
 from agent.clock import Deadline
 from agent.model.check import Check
 from agent.model.state import Phase
+from agent.policy import watching
 from agent.runtime.agent import Agent
 from agent.runtime.rota import Rota
 from agent.runtime.scheduler import batches
@@ -22,14 +23,16 @@ async def through(agent: Agent, rota: Rota) -> None:
         started = await agent.rounds.start_due() + await agent.caretaker.start_due()
         settled = await agent.executor.poll()
         if settled:
-            agent.caretaker.poke()
-            agent.rounds.poke()  # a drill may be due now that there is something to restore
+            agent.caretaker.waking.poke()
+            agent.rounds.waking.poke()  # a drill may be due now that there is something to restore
         await agent.pipeline.take_time(agent.clock.now())
         await _prove(agent, rota)
-        if not (started or settled or agent.executor.running() or _under_way(agent)):
+        if agent.recoveries.are_due(is_news=False):
+            await agent.recoveries.turn()
+        if not (started or settled or agent.executor.running() or _under_way(agent) or agent.recoveries.are_under_way):
             break
         await asyncio.sleep(PAUSE_SECONDS)
-    await asyncio.gather(*(rota.look(host, due) for host, due in batches(_backups(agent))))
+    await asyncio.gather(*(rota.look(host, due) for host, due in batches(_own(agent))))
     for check in _quorums(agent):
         await rota.look(None, [check])
 
@@ -59,5 +62,6 @@ def _quorums(agent: Agent) -> list[Check]:
     return sorted(counting, key=lambda check: agent.book.rank(check.key))
 
 
-def _backups(agent: Agent) -> list[Check]:
-    return [check for check in agent.book.policies.checks.values() if check.key in agent.book.policies.backups]
+def _own(agent: Agent) -> list[Check]:
+    """Those that judge what was done meanwhile."""
+    return [check for check in agent.book.policies.checks.values() if check.kind in watching.KINDS]

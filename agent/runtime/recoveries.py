@@ -25,11 +25,11 @@ from agent.runtime.gates import Admission, Gatekeeper, Wanted
 from agent.runtime.looking import Looker
 from agent.runtime.pipeline import Pipeline
 from agent.runtime.recovery_records import Records
+from agent.runtime.waking import Waking
 from agent.runtime.workers import Workers
 from agent.store.tx import Tx
 
 NEWS_SECONDS = 5.0  # how often it is looked whether others began or ended one, while they write at all
-LOOK_SECONDS = 30.0  # how often what is due is looked for when nothing is known to come up
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +66,8 @@ class Recoveries:
         self._open: frozenset[str] = frozenset()  # the keys of what was under way at the last turn
         self._verifying: dict[str, int] = {}  # since when, on the boot clock
         self._is_busy = self._has_news = True
-        self._wake_ns = self._look_ns = 0
+        self.waking = Waking(clock)
+        self._look_ns = 0
 
     def course(self, plan: Execution) -> Course | None:
         """What is meant by a filed recovery; None when the policies in force know it no more."""
@@ -197,15 +198,16 @@ class Recoveries:
 
     # the daemon
 
-    def poke(self) -> None:
-        """Something ended: there may be something to rehearse with now."""
-        self._wake_ns = 0
+    @property
+    def are_under_way(self) -> bool:
+        """Whether this process goes on with any."""
+        return self._is_busy
 
     def are_due(self, *, is_news: bool) -> bool:
         """Whether `turn` has something to do; `is_news`: somebody has written to the store."""
         self._has_news |= is_news
         now_ns = self._clock.boottime()
-        return self._is_busy or now_ns >= self._wake_ns or (self._has_news and now_ns >= self._look_ns)
+        return self._is_busy or self.waking.is_due() or (self._has_news and now_ns >= self._look_ns)
 
     async def turn(self) -> None:
         """Go on with what nobody drives, and begin the rehearsals that are due."""
@@ -222,8 +224,8 @@ class Recoveries:
         before, self._open = self._open, frozenset(plan.correlation_id for plan in found)
         for key in before - self._open:
             self._noticed(key)
-        if self._clock.boottime() >= self._wake_ns:
-            self._wake_ns = self._clock.boottime() + int(LOOK_SECONDS * NANOSECONDS)
+        if self.waking.is_due():
+            self.waking.rest()
             for recovery in await self._workers.look(self.records.due):
                 onto = recovery.scratch[0].host
                 await self._workers.write(lambda r=recovery, o=onto: self.records.rehearse(r, o))  # type: ignore[misc]  # mypy knows no defaults of a lambda

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from agent.checks.command import CommandOptions
-from agent.clock import NANOSECONDS, Clock
+from agent.clock import Clock
 from agent.model.backup import Backup
 from agent.model.cadence import Every
 from agent.model.check import Check, Rules, RunFrom
@@ -22,12 +22,12 @@ from agent.runtime.desk import AGENT
 from agent.runtime.executor import Executor
 from agent.runtime.saves import Saves
 from agent.runtime.surroundings import Surroundings, steps
+from agent.runtime.waking import Waking
 from agent.runtime.workers import Workers
 from agent.store import backups, dues, executions, leases
 from agent.store.engine import Store
 from agent.store.tx import Reader
 
-LOOK_SECONDS = 30.0  # how often what is due is looked for when nothing is known to come up
 ASK_SECONDS = 60.0  # for the answer of skip_unless
 RECENT = 20  # executions among which the last try is looked for
 _TRIES = frozenset({ExecutionKind.BACKUP, ExecutionKind.PREPARE})
@@ -64,21 +64,13 @@ class Rounds:
         self._executor = executor
         self._workers = workers
         self._began_us = clock.now()
-        self._wake_ns = 0
-
-    def poke(self) -> None:
-        """Something ended or changed: look again at what is due."""
-        self._wake_ns = 0
-
-    def are_due(self) -> bool:
-        """Whether `start_due` has to look."""
-        return self._clock.boottime() >= self._wake_ns
+        self.waking = Waking(clock)
 
     async def start_due(self) -> int:
         """Take the next step of every open round, then start what is due and finds room; how much was started."""
-        if not self.are_due():
+        if not self.waking.is_due():
             return 0
-        self._wake_ns = self._clock.boottime() + int(LOOK_SECONDS * NANOSECONDS)
+        self.waking.rest()
         started = 0
         for key in await self._workers.look(self._open):
             started += await self.go_on(key) is not None
@@ -105,7 +97,7 @@ class Rounds:
                 past = self._past(reader, backup, last, has_failed=backup.key in failed)
                 found = practice.due(backup, past, now_us, windows.get(backup.window))
                 if isinstance(found, Later):
-                    self._wake_no_later_than(found.at_us, now_us)
+                    self.waking.no_later_than(found.at_us, now_us)
                 elif backup.host not in taken:
                     waiting.append((found, self._saves.wish(found.kind, backup)))
             held = [lease.name for lease in leases.held(reader)] if waiting else []
@@ -121,10 +113,6 @@ class Rounds:
             first_us=backups.first_at(reader, key) if backup.drill is not None else None,
             ended=ended(executions.listing(reader, correlation_id=key, limit=RECENT)) if has_failed else None,
         )
-
-    def _wake_no_later_than(self, at_us: int | None, now_us: int) -> None:
-        if at_us is not None:
-            self._wake_ns = min(self._wake_ns, self._clock.boottime() + max(0, at_us - now_us) * 1_000)
 
     async def _begin(self, one: Due) -> bool:
         """Begin what is due, unless its own question says that it is to be left out now."""
@@ -183,7 +171,7 @@ class Rounds:
         if mark is None:
             return None
         if isinstance(found, Wait):
-            self._wake_no_later_than(found.until_us, self._clock.now())
+            self.waking.no_later_than(found.until_us, self._clock.now())
             return None
         filed = await self._workers.write(self._surroundings.go_on, key, mark)
         if filed is not None:

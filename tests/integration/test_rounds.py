@@ -141,7 +141,7 @@ async def drive(agent: Agent, until: Callable[[], bool]) -> None:
     ends_ns = CLOCK.boottime() + 60 * 10**9
     while not until():
         assert CLOCK.boottime() < ends_ns, "it takes too long"
-        agent.rounds.poke()
+        agent.rounds.waking.poke()
         await agent.rounds.go_on(GONE)
         await agent.executor.poll()
         await CLOCK.sleep_until(CLOCK.boottime() + 10**8)
