@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent.clock import Clock
+from agent.clock import NANOSECONDS, Clock
 from agent.errors import ConflictError, WatchkeeperError
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.model.journal import Entry
@@ -21,6 +21,7 @@ from agent.transports.child import Ended, Packet, Shim
 
 logger = logging.getLogger(__name__)
 REPOSITORY_LOCK = "repository:"
+AGAIN_SECONDS = 5.0  # after an end that could not be read or written down: the disk may have room again
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +76,7 @@ class Executor:
         self._works = works
         self._failpoint = failpoint
         self._running: dict[str, Execution] = {}
+        self._put_off: dict[str, int] = {}
         self._attend: Callable[[Execution], Awaitable[None]] | None = None
 
     def attend_by(self, attend: Callable[[Execution], Awaitable[None]]) -> None:
@@ -99,7 +101,11 @@ class Executor:
         if isinstance(started, str):
             await self._settle(execution, Finish(state=ExecutionState.FAILED, summary=started))
             return
-        self._running[execution.id] = await self._workers.write(self._dispatched, execution, started)
+        watched = execution
+        try:
+            watched = await self._workers.write(self._dispatched, execution, started)
+        finally:
+            self._running[execution.id] = watched  # it runs, also when that could not be written down
         self._failpoint("after-dispatch")
 
     def _launch(self, execution: Execution) -> Shim:
@@ -144,17 +150,27 @@ class Executor:
         return child.is_alive(Shim(pid=int(pid), started=int(started), boot_id=str(boot_id)), self._clock)
 
     async def poll(self) -> int:
-        """Settle everything that has ended; how many that were."""
-        settled = 0
+        """Settle everything that has ended; how many that were. One that cannot be settled now holds up no other."""
+        settled, now_ns = 0, self._clock.boottime()
         for execution in self.running():
-            ended = child.peek(self.run_dir(execution), _shim(execution), self._clock)
-            if isinstance(ended, child.Running):
-                if self._attend is not None:
-                    await guard(f"attending {execution.number}", self._attend(execution), otherwise=lambda _: None)
+            if now_ns < self._put_off.get(execution.id, 0):
                 continue
-            await self._settle(execution, self._judge(execution, ended))
-            settled += 1
+            is_over = await guard(f"the end of {execution.number}", self._follow(execution), otherwise=lambda _: None)
+            self._put_off.pop(execution.id, None)
+            if is_over is None:
+                self._put_off[execution.id] = now_ns + int(AGAIN_SECONDS * NANOSECONDS)
+            settled += bool(is_over)
         return settled
+
+    async def _follow(self, execution: Execution) -> bool:
+        """Settle it if it has ended; whether it has."""
+        ended = child.peek(self.run_dir(execution), _shim(execution), self._clock)
+        if not isinstance(ended, child.Running):
+            await self._settle(execution, self._judge(execution, ended))
+            return True
+        if self._attend is not None:
+            await guard(f"attending {execution.number}", self._attend(execution), otherwise=lambda _: None)
+        return False
 
     def _judge(self, execution: Execution, ended: Ended | child.Lost) -> Finish:
         if isinstance(ended, child.Lost):
@@ -167,12 +183,13 @@ class Executor:
             return Finish(state=ExecutionState.UNCERTAIN, summary=summary, exit_code=ended.exit_code)
 
     async def _settle(self, execution: Execution, finish: Finish) -> None:
-        self._running.pop(execution.id, None)
         try:
             after = await self._workers.write(self._record, execution, finish)
         except ConflictError:
             logger.debug("%s was settled by another process", execution.number)
+            self._running.pop(execution.id, None)
             return
+        self._running.pop(execution.id, None)  # not before: what could not be written down is settled later
         after()
 
     def _record(self, execution: Execution, finish: Finish) -> Callable[[], None]:

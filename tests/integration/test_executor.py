@@ -1,0 +1,112 @@
+"""The executor with a real store and real shims: what cannot be written down now is written down later, once."""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.clock import SystemClock
+from agent.errors import StoreError
+from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.runtime.book import Book
+from agent.runtime.executor import Executor, Finish, this_process
+from agent.runtime.workers import Workers
+from agent.store import counters, executions, ids
+from agent.store.engine import Store
+from agent.store.tx import Tx
+from agent.transports.child import Ended, Packet
+from tests.fakes import policies
+from tests.fakes.clock import ToldClock
+
+FULL = StoreError("database or disk is full", hint="make room")
+
+
+@dataclasses.dataclass
+class Told:
+    """Work that is done at once; the store is full for so many of those who want to write down its end."""
+
+    full: int = 0
+
+    def packet(self, _: Execution, run_dir: Path) -> Packet:
+        return Packet(argv=("/bin/true",), cwd="/", env={}, timeout_seconds=30.0)
+
+    def finish(self, _: Execution, run_dir: Path, ended: Ended, /) -> Finish:
+        return Finish(state=ExecutionState.SUCCEEDED, summary="done", exit_code=ended.exit_code)
+
+    def lost(self, _: Execution, /) -> Finish:
+        return Finish(state=ExecutionState.FAILED, summary="lost")
+
+    def record(self, tx: Tx, execution: Execution, finish: Finish) -> Callable[[], None]:
+        if self.full:
+            self.full -= 1
+            raise FULL
+        return lambda: None
+
+
+@dataclasses.dataclass
+class Scene:
+    """An executor of this process."""
+
+    store: Store
+    clock: ToldClock
+    workers: Workers
+    book: Book
+    work: Told
+
+    def __post_init__(self) -> None:
+        self.executor = Executor(
+            store=self.store, clock=self.clock, book=self.book, workers=self.workers, failpoint=lambda _: None,
+            works={ExecutionKind.BACKUP: self.work},
+        )  # fmt: skip
+
+    def filed(self) -> Execution:
+        with self.store.write() as tx:
+            identity = ids.ulid(self.clock)
+            made = Execution(
+                id=identity, number=counters.next_number(tx, "RUN"), kind=ExecutionKind.BACKUP, item="x", service="x",
+                host="here", state=ExecutionState.INTENT, actor="agent", why="", correlation_id="x", episode=1, attempt=1,
+                boot_id=self.clock.boot_id, deadline_ns=0, intent_at_us=self.clock.now(), run_dir=f"runs/{identity}",
+                args={"filed_by": this_process(self.clock)},
+            )  # fmt: skip
+            executions.insert(tx, made)
+        return made
+
+    def state(self, execution: Execution) -> ExecutionState:
+        with self.store.read() as reader:
+            found = executions.get(reader, execution.id)
+        assert found is not None
+        return found.state
+
+    async def drive(self, *started: Execution) -> None:
+        """As the daemon does, until nothing runs; a minute passes for each look."""
+        for one in started:
+            await self.executor.start(one)
+        ends_ns = SystemClock().boottime() + 30 * 10**9
+        while self.executor.running():
+            assert SystemClock().boottime() < ends_ns, "it takes too long"
+            await self.executor.poll()
+            self.clock.pass_seconds(60)
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    found = policies.load_with(policies.new_home(tmp_path / "home"), {})
+    assert found.policies is not None, found.problems
+    clock = ToldClock(boot_id=SystemClock().boot_id)
+    store = Store.open(tmp_path / "state", clock, migrate=True)
+    book, workers = Book(store), Workers()
+    book.adopt(found.policies, 1)
+    yield Scene(store, clock, workers, book, Told())
+    workers.close()
+    store.close()
+
+
+def test_an_end_that_could_not_be_written_down_is_written_down_when_there_is_room_again(scene: Scene) -> None:
+    """Else it runs for ever by the record, and its host and its repository are held until the agent is started anew."""
+    scene.work.full = 2
+    first, second = scene.filed(), scene.filed()
+    asyncio.run(scene.drive(first, second))
+    assert (scene.state(first), scene.state(second)) == (ExecutionState.SUCCEEDED, ExecutionState.SUCCEEDED)
