@@ -51,7 +51,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Vault:
     (source / "old").write_text("hello\n")
     vault = Vault(folder=folder / "vault", source=source).found()
     assert vault.backup("01A").outcome is Outcome.OK
-    (source / "large").write_bytes(os.urandom(1_500_000))
+    (source / "large").write_bytes(os.urandom(3_000_000))
     (source / "small").write_text("new\n")
     return vault
 
@@ -110,7 +110,7 @@ def test_each_program_of_a_pull_is_killed_once(vault: Vault, sshd: Sshd, slow_ss
     folder = place.folder_of(vault.state, KEY)
     for run, (name, number) in enumerate(VICTIMS[by]):
         slowly.touch()
-        job = vault.job(Kind.BACKUP, f"01B{run}", route=route, options={"limit": 4e6})
+        job = vault.job(Kind.BACKUP, f"01B{run}", route=route, options={"limit": 16e6})
         with vault.start(job) as started:
             try:
                 until(lambda: has_begun(folder / "work/staged"), 20, "it fetches")
@@ -133,7 +133,7 @@ def locks(vault: Vault) -> list[str]:
 
 
 def test_restic_alone_is_killed(vault: Vault) -> None:
-    job = vault.job(Kind.BACKUP, "01B", limit_kib=400)
+    job = vault.job(Kind.BACKUP, "01B", limit_kib=800)
     with vault.start(job) as started:
         until(lambda: locks(vault) != [], 20, "restic is at it")
         processes(started.pid, "restic")[0].kill()
