@@ -268,7 +268,7 @@ class Builder:
         inner = {
             watching.FRESHNESS: freshness.fresh,
             watching.UPKEEP: upkeep.look,
-            watching.REHEARSAL: records.fresh,
+            watching.RECOVERY: records.fresh,
             "quorum": Quorums(book, clock).look,
         }
         snmp, memories = Hub(), Memories(clock, kinds=kept(catalogue.probes))

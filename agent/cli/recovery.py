@@ -32,7 +32,7 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     with the_agent(ctx) as agent:
         known = [one for _, one in sorted(agent.book.policies.recoveries.items())]
         items = [_document(agent, one) for one in known]
-        lasts = {one.key: agent.recoveries.records.past(one)[0] for one in known}
+        lasts = {one.key: agent.recoveries.records.past(one).rehearsal for one in known}
         now_us = agent.clock.now()
 
     def rehearsed(item: Mapping[str, Any]) -> str:
@@ -57,11 +57,12 @@ def _document(agent: "Agent", recovery: "Recovery") -> dict[str, Any]:
     from agent.practices import recoveries as practice
 
     records = agent.recoveries.records
-    last, watched_us = records.past(recovery)
+    past = records.past(recovery)
+    last = past.rehearsal
     newest = next(iter(records.runs(recovery)), None)
     return {
         "id": recovery.key, "service": recovery.service, "item": recovery.item, "host": recovery.host,
-        "verdict": practice.verdict(recovery, last, watched_us, agent.clock.now()),
+        "verdict": practice.verdict(recovery, past, agent.clock.now()),
         "steps": [step.name for step in recovery.steps], "verify": list(recovery.verify),
         "scratch": [one.host for one in recovery.scratch], "rto_s": recovery.rto_seconds,
         "rehearsed_at": rfc3339(last.at_us) if last else None,

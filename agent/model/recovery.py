@@ -57,11 +57,20 @@ class Recovery:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Rehearsal:
-    """The newest rehearsal that came to an end: when it was begun, how it went, how many seconds all of it took."""
+class Attempt:
+    """A run or a rehearsal that came to an end: when it was begun, how it went, how many seconds all of it took."""
 
     at_us: int
     host: str
     passed: bool
     seconds: float
     why: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Past:
+    """What the record knows of a recovery: since when it is watched, its newest rehearsal, its newest run in earnest."""
+
+    watched_us: int
+    rehearsal: Attempt | None = None
+    run: Attempt | None = None

@@ -1,4 +1,4 @@
-"""The checks that no policy writes: by them the agent watches over its own backups, rehearsals and repositories."""
+"""The checks that no policy writes: by them the agent watches over its own backups, recoveries and repositories."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -11,19 +11,19 @@ from agent.policy.schema import RESERVED
 from agent.practices import places
 
 FRESHNESS = "backup-freshness"  # a backup's age where it has an rpo, its failures and its drills always
-REHEARSAL = "recovery-rehearsal"  # the rehearsals of a recovery: overdue, failed, too slow
+RECOVERY = "recovery-standing"  # the runs of a recovery: failed; its rehearsals: failed, too slow, overdue
 UPKEEP = "repository-upkeep"  # a repository's soundness, what others did there, and what is overdue
+KINDS = frozenset({FRESHNESS, RECOVERY, UPKEEP})
 _EVERY = Every(seconds=60.0)  # they look into our own record, which costs next to nothing
 
 
 def checks(backups: Iterable[Backup], recoveries: Iterable[Recovery], owner: str) -> Iterator[Check]:
-    """One for each backup, each recovery that is rehearsed, and each repository; the repositories belong to `owner`."""
+    """One for each backup, each recovery, and each repository; the repositories belong to `owner`."""
     backups = tuple(backups)
     for backup in backups:
         yield _over(backup, FRESHNESS)
     for recovery in recoveries:
-        if recovery.every:
-            yield _over(recovery, REHEARSAL)
+        yield _over(recovery, RECOVERY)
     for cause, place in places.places(backups).items():
         if places.needs_upkeep(place):
             title = f"Repository {place.repository.name}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from agent.model.execution import OPEN_STATES, Execution, ExecutionState
 from agent.model.look import Look, Verdict
-from agent.model.recovery import Recovery, Rehearsal
+from agent.model.recovery import Attempt, Past, Recovery
 from agent.practices import calendar
 
 MICROSECONDS = 1_000_000
@@ -64,11 +64,18 @@ def is_due(recovery: Recovery, last_us: int | None, tried_us: int | None, now_us
     return tried_us is None or now_us - tried_us >= AGAIN_SECONDS * MICROSECONDS
 
 
-def rehearsed(recovery: Recovery, last: Rehearsal | None, watched_us: int, now_us: int) -> Look:
-    """What the check of a recovery's rehearsals sees: never, overdue, failed, slower than the rto, or well."""
+def judge(recovery: Recovery, past: Past, now_us: int) -> Look:
+    """What the check of a recovery sees: it failed, in earnest or rehearsed, was too slow, is overdue, or all is well.
+
+    A run that failed counts until another one, or a rehearsal begun after it, succeeds: until then nobody knows that the
+    recovery works, whatever somebody mended by hand.
+    """
+    last = past.rehearsal
+    if (run := _failed_run(past)) is not None:
+        return _look(run, Verdict.CRITICAL, f"the last recovery failed on {run.host}: {run.why}")
     if last is not None and not last.passed:
         return _look(last, Verdict.CRITICAL, f"the last rehearsal failed on {last.host}: {last.why}")
-    due = due_us(recovery, last.at_us if last is not None else None, watched_us)
+    due = due_us(recovery, last.at_us if last is not None else None, past.watched_us)
     grace = min(GRACE_SECONDS, calendar.shortest_seconds(recovery.every, now_us)) if recovery.every else 0.0
     if due is not None and now_us > due + int(grace * MICROSECONDS):
         since = _span((now_us - due) / MICROSECONDS)
@@ -83,19 +90,27 @@ def rehearsed(recovery: Recovery, last: Rehearsal | None, watched_us: int, now_u
     return _look(last, Verdict.OK, took + limit)
 
 
-def verdict(recovery: Recovery, last: Rehearsal | None, watched_us: int, now_us: int) -> str:
+def _failed_run(past: Past) -> Attempt | None:
+    run, last = past.run, past.rehearsal
+    if run is None or run.passed or (last is not None and last.passed and last.at_us > run.at_us):
+        return None
+    return run
+
+
+def verdict(recovery: Recovery, past: Past, now_us: int) -> str:
     """The same in a word, for listings: unproven, good, failed, slow or overdue."""
+    last = past.rehearsal
+    if _failed_run(past) is not None or (last is not None and not last.passed):
+        return "failed"
     if last is None and not recovery.every:
         return "unproven"
-    if last is not None and not last.passed:
-        return "failed"
-    seen = rehearsed(recovery, last, watched_us, now_us)
+    seen = judge(recovery, past, now_us)
     if seen.verdict is Verdict.OK:
         return "good" if last is not None else "unproven"
     return "slow" if "longer than" in seen.summary else "overdue"
 
 
-def _look(last: Rehearsal | None, seen: Verdict, summary: str) -> Look:
+def _look(last: Attempt | None, seen: Verdict, summary: str) -> Look:
     return Look(verdict=seen, summary=summary, metrics={"time": last.seconds} if last is not None else {})
 
 

@@ -25,6 +25,7 @@ async def through(agent: Agent, rota: Rota) -> None:
         if settled:
             agent.caretaker.waking.poke()
             agent.rounds.waking.poke()  # a drill may be due now that there is something to restore
+            agent.recoveries.waking.poke()  # and so may a rehearsal
         await agent.pipeline.take_time(agent.clock.now())
         await _prove(agent, rota)
         if agent.recoveries.are_due(is_news=False):

@@ -10,7 +10,7 @@ from agent.model.check import Check
 from agent.model.execution import OPEN_STATES, Execution, ExecutionKind, ExecutionState
 from agent.model.journal import Entry
 from agent.model.look import Look
-from agent.model.recovery import Recovery, Rehearsal
+from agent.model.recovery import Attempt, Past, Recovery
 from agent.practices import recoveries as practice
 from agent.practices.recoveries import MICROSECONDS
 from agent.runtime.book import Book
@@ -195,18 +195,20 @@ class Records:
             ]
 
     def fresh(self, check: Check) -> Look:
-        """The rehearsals of a recovery as a look."""
+        """The standing of a recovery as a look."""
         recovery = self.book.policies.recoveries.get(check.key)
         if recovery is None:
             raise AgentError(f"{check.key} is no recovery of the policies in force")
-        last, watched_us = self.past(recovery)
-        return practice.rehearsed(recovery, last, watched_us, self.clock.now())
+        return practice.judge(recovery, self.past(recovery), self.clock.now())
 
-    def past(self, recovery: Recovery) -> tuple[Rehearsal | None, int]:
-        """The newest rehearsal that came to an end, and since when the recovery is watched."""
+    def past(self, recovery: Recovery) -> Past:
+        """What is on record of it."""
         with self.store.read() as reader:
-            watched_us = dues.last_run(reader, f"watched:{recovery.key}")
-            return _last(reader, recovery), self.clock.now() if watched_us is None else watched_us
+            return Past(
+                watched_us=dues.last_runs(reader).get(f"watched:{recovery.key}", self.clock.now()),
+                rehearsal=_last(reader, recovery, ExecutionKind.REHEARSAL),
+                run=_last(reader, recovery, ExecutionKind.RECOVERY),
+            )
 
     def runs(self, recovery: Recovery) -> list[Execution]:
         """Its runs and rehearsals, the newest first."""
@@ -216,11 +218,11 @@ class Records:
             ]
 
 
-def _last(reader: Reader, recovery: Recovery) -> Rehearsal | None:
-    found = executions.listing(reader, kind=ExecutionKind.REHEARSAL, correlation_id=recovery.key, limit=20)
-    for one in found:
+def _last(reader: Reader, recovery: Recovery, kind: ExecutionKind) -> Attempt | None:
+    """The newest of that kind that came to an end; one that a gate refused never began."""
+    for one in executions.listing(reader, kind=kind, correlation_id=recovery.key, limit=20):
         if one.state in _ENDED:
-            return Rehearsal(
+            return Attempt(
                 at_us=one.intent_at_us, host=str(one.args["onto"]), passed=one.state is ExecutionState.SUCCEEDED,
                 seconds=float(one.detail.get("seconds", 0.0)), why=one.summary,
             )  # fmt: skip

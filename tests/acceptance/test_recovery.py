@@ -140,3 +140,19 @@ def test_a_rehearsal_that_is_due_outlives_the_agent_and_its_failure_is_an_incide
     assert found is not None
     assert "the last rehearsal failed on scratch: step 2 of 2" in found.why
     assert second.stop() == 0
+
+
+def test_once_rehearses_what_is_due_and_a_recovery_that_failed_by_hand_is_an_incident(world: World, sshd: Sshd) -> None:
+    shop(world, sshd, rehearse={"on": "scratch", "every": "day at 04:00"})
+    shell = Shell("--config", str(world.config), folder=world.folder)
+    (world.host / "up").touch()
+    shell.types("run", "--once")
+    assert [(str(one.kind), str(one.state)) for one in plans(world)] == [("rehearsal", "succeeded")]
+    assert world.incident(KEY) is None
+
+    (world.host / "broken").touch()
+    shell.types("recovery", "run", "shop", "--host", "here", "--yes", code=1)
+    shell.types("check", "run", KEY, code=1)
+    found = world.incident(KEY)
+    assert found is not None
+    assert "the last recovery failed on here: step 2 of 2, playbook rebuild.yml, failed" in found.why

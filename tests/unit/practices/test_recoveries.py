@@ -7,7 +7,7 @@ import pytest
 from agent.model.cadence import Every
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.model.look import Verdict
-from agent.model.recovery import Recovery, Rehearsal, Scratch, Step
+from agent.model.recovery import Attempt, Past, Recovery, Scratch, Step
 from agent.practices import recoveries
 from agent.practices.recoveries import Move, Next
 
@@ -82,8 +82,8 @@ def test_a_rehearsal_is_due_by_its_calendar(last_us: int | None, tried_us: int |
     assert not recoveries.is_due(dataclasses.replace(PLAN, paused_until_us=now_us + 1), last_us, tried_us, now_us)
 
 
-def rehearsal(*, passed: bool = True, seconds: float = 240.0) -> Rehearsal:
-    return Rehearsal(at_us=0, host="scratch", passed=passed, seconds=seconds, why="step 1 of 2 failed")
+def attempt(*, passed: bool = True, seconds: float = 240.0, hour: int = 0, host: str = "scratch") -> Attempt:
+    return Attempt(at_us=hour * HOUR_US, host=host, passed=passed, seconds=seconds, why="step 1 of 2 failed")
 
 
 @pytest.mark.parametrize(
@@ -91,19 +91,41 @@ def rehearsal(*, passed: bool = True, seconds: float = 240.0) -> Rehearsal:
     [
         (None, 0, Verdict.OK, "not rehearsed yet", "unproven"),
         (None, 3, Verdict.CRITICAL, "never rehearsed, and due for 3.0 h", "overdue"),
-        (rehearsal(), 1, Verdict.OK, "rehearsed on scratch in 4 min, rto 10 min", "good"),
-        (rehearsal(seconds=601), 1, Verdict.CRITICAL, "in 10 min, longer than its rto of 10 min", "slow"),
-        (rehearsal(), 5, Verdict.CRITICAL, "the next rehearsal is due for 3.0 h", "overdue"),
-        (rehearsal(passed=False), 1, Verdict.CRITICAL, "the last rehearsal failed on scratch: step 1 of 2", "failed"),
+        (attempt(), 1, Verdict.OK, "rehearsed on scratch in 4 min, rto 10 min", "good"),
+        (attempt(seconds=601), 1, Verdict.CRITICAL, "in 10 min, longer than its rto of 10 min", "slow"),
+        (attempt(), 5, Verdict.CRITICAL, "the next rehearsal is due for 3.0 h", "overdue"),
+        (attempt(passed=False), 1, Verdict.CRITICAL, "the last rehearsal failed on scratch: step 1 of 2", "failed"),
     ],
 )
-def test_what_a_rehearsal_is_worth(last: Rehearsal | None, hours: int, verdict: Verdict, words: str, word: str) -> None:
-    seen = recoveries.rehearsed(PLAN, last, 0, hours * HOUR_US)
+def test_what_a_rehearsal_is_worth(last: Attempt | None, hours: int, verdict: Verdict, words: str, word: str) -> None:
+    past = Past(watched_us=0, rehearsal=last)
+    seen = recoveries.judge(PLAN, past, hours * HOUR_US)
     assert (seen.verdict, words in seen.summary) == (verdict, True), seen
-    assert recoveries.verdict(PLAN, last, 0, hours * HOUR_US) == word
+    assert recoveries.verdict(PLAN, past, hours * HOUR_US) == word
+
+
+@pytest.mark.parametrize(
+    ("run", "rehearsal", "words", "word"),
+    [
+        (attempt(passed=False, hour=1, host="web1"), None, "the last recovery failed on web1: step 1", "failed"),
+        (attempt(passed=False, hour=1, host="web1"), attempt(), "the last recovery failed on web1: step 1", "failed"),
+        (attempt(passed=False, hour=1, host="web1"), attempt(hour=2), "rehearsed on scratch", "good"),
+        (attempt(hour=1, host="web1"), None, "not rehearsed yet", "unproven"),  # once is no rehearsal
+        (attempt(hour=2, host="web1"), attempt(passed=False, hour=1), "the last rehearsal failed", "failed"),
+        (attempt(hour=1, seconds=9e9, host="web1"), attempt(), "rehearsed on scratch", "good"),
+    ],
+)
+def test_a_run_that_failed_counts_until_one_succeeds(
+    run: Attempt, rehearsal: Attempt | None, words: str, word: str
+) -> None:
+    plain = dataclasses.replace(PLAN, every=())
+    past = Past(watched_us=0, rehearsal=rehearsal, run=run)
+    assert words in recoveries.judge(plain, past, 3 * HOUR_US).summary
+    assert recoveries.verdict(plain, past, 3 * HOUR_US) == word
 
 
 def test_without_a_calendar_nothing_is_overdue() -> None:
     plain = dataclasses.replace(PLAN, every=(), rto_seconds=None)
-    assert recoveries.verdict(plain, None, 0, 1000 * HOUR_US) == "unproven"
-    assert recoveries.verdict(plain, rehearsal(seconds=1e6), 0, 1000 * HOUR_US) == "good"
+    assert recoveries.verdict(plain, Past(watched_us=0), 1000 * HOUR_US) == "unproven"
+    slow = Past(watched_us=0, rehearsal=attempt(seconds=1e6))
+    assert recoveries.verdict(plain, slow, 1000 * HOUR_US) == "good"
