@@ -79,9 +79,10 @@ class Caretaker:
     def _due_at(self, reader: Reader, place: Place, last: Mapping[str, int], now_us: int) -> Iterator[tuple[int, Due]]:
         """What is due there, and since when it has waited: when it began last, 0 for never."""
         for source, backups in place.sources.items():
-            args = _upto(reader, place, source)
-            if args["upto"] == holdings.copied_until(reader, place, source):
+            waiting = holdings.uncopied(reader, place, source)
+            if not waiting:
                 continue
+            args: dict[str, object] = {"source": source, "upto": waiting[-1].at_us}
             began_us = last.get(ran(ExecutionKind.COPY, place.cause, source), 0)
             pause = min(RETRY_SECONDS, *(calendar.shortest_seconds(one.every, now_us) for one in backups))
             again_us = began_us + int(pause * MICROSECONDS)
@@ -109,7 +110,7 @@ class Caretaker:
         last_us = last.get(ran(kind, place.cause))
         if last_us is None:
             last_us = last.get(f"watched:{place.cause}", now_us) if kind is ExecutionKind.PRUNE else 0
-        due_us = practice.following(every, last_us)
+        due_us = calendar.following(every, last_us)
         again_us = holdings.retry_at(reader, place, kind, calendar.shortest_seconds(every, now_us))
         moments = [moment for moment in (due_us, again_us) if moment is not None]
         if not moments:

@@ -6,6 +6,7 @@ from agent.backups import Outcome
 from agent.model.backup import Backup, Point
 from agent.model.execution import OPEN_STATES, Execution, ExecutionKind, ExecutionState
 from agent.model.upkeep import Finding, Holding, Recorded, Strange
+from agent.practices import calendar
 from agent.practices import upkeep as practice
 from agent.practices.places import Place, cause_of
 from agent.practices.upkeep import MICROSECONDS, Facts
@@ -82,6 +83,13 @@ def _protected(reader: Reader, backup: Backup) -> Iterator[str]:
 def to_copy(reader: Reader, place: Place, source: str) -> list[Point]:
     """What should be copied there from one of its sources, the oldest first."""
     points = [one for backup in place.sources[source] for one in backups.points(reader, backup.key)]
+    return sorted(points, key=lambda one: one.at_us)
+
+
+def uncopied(reader: Reader, place: Place, source: str) -> list[Point]:
+    """Those that are younger than what is known to have been copied from there, the oldest first."""
+    until_us = copied_until(reader, place, source)
+    points = [one for backup in place.sources[source] for one in backups.younger(reader, backup.key, until_us)]
     return sorted(points, key=lambda one: one.at_us)
 
 
@@ -206,8 +214,7 @@ def _watched_us(reader: Reader, place: Place, now_us: int) -> int:
 
 def _late_copies(reader: Reader, place: Place, now_us: int) -> Iterator[str]:
     for source, backups_there in place.sources.items():
-        until_us = copied_until(reader, place, source)
-        waiting = [one for one in to_copy(reader, place, source) if one.at_us > until_us]
+        waiting = uncopied(reader, place, source)
         patience = max(practice.patience(one.every, now_us) for one in backups_there)
         if waiting and now_us > waiting[0].at_us + int(patience * MICROSECONDS):
             yield f"{len(waiting)} snapshots of {backups_there[0].repository.name} wait to be copied there"
@@ -229,7 +236,7 @@ def with_share(reader: Reader, place: Place, now_us: int) -> dict[str, object]:
         read_at,
         of_,
         since_us=_watched_us(reader, place, now_us),
-        next_us=practice.following(plan.every, now_us),
+        next_us=calendar.following(plan.every, now_us),
         cover_seconds=plan.cover_seconds,
     )
     return {"shares": list(due), "of": of_}

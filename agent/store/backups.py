@@ -27,6 +27,7 @@ _POINTS = (
     .where(points_table.c.key == bindparam("at_key"))
     .order_by(points_table.c.at_us.desc(), points_table.c.seq.desc())
 )
+_YOUNGER = _POINTS.where(points_table.c.at_us > bindparam("since_us"))
 _FIRST = select(func.min(points_table.c.at_us)).where(points_table.c.key == bindparam("at_key"))
 _GOOD_POINTS = _POINTS.where(points_table.c.partial == 0)
 _PROOFS = (
@@ -69,6 +70,12 @@ def proofs(reader: Reader, key: str, limit: int | None = None) -> list[Proof]:
 def points(reader: Reader, key: str, limit: int | None = None) -> list[Point]:
     """The saved points of a backup, the newest first."""
     return [_point(row) for row in reading(reader).execute(_POINTS.limit(limit), {"at_key": key}).mappings()]
+
+
+def younger(reader: Reader, key: str, since_us: int) -> list[Point]:
+    """The saved points of a backup that are younger than a moment, the newest first."""
+    given = {"at_key": key, "since_us": since_us}
+    return [_point(row) for row in reading(reader).execute(_YOUNGER, given).mappings()]
 
 
 def last_point(reader: Reader, key: str) -> Point | None:

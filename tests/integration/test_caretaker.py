@@ -103,3 +103,15 @@ def test_a_look_at_a_backup_or_a_repository_reads_what_is_about_it_and_no_more(s
             row.detail for words, given in reads for row in reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", given)
         ]
     assert [plan for plan in plans if plan.startswith("SCAN")] == []
+
+
+def test_what_was_copied_is_not_copied_again_when_the_newest_point_is_forgotten(scene: Scene) -> None:
+    first = scene.saved("s1")
+    scene.clock.pass_seconds(60)
+    newest = scene.saved("s2")
+    assert (THERE, ExecutionKind.COPY) in scene.due()
+    scene.ended(ExecutionKind.COPY, THERE, source=HERE, upto=newest.at_us)
+    assert (THERE, ExecutionKind.COPY) not in scene.due()
+    with scene.store.write() as tx:
+        backups.forget_points(tx, [KEY], [newest.snapshot])
+    assert (THERE, ExecutionKind.COPY) not in scene.due(), f"{first.snapshot} is there, and nothing else is to come"
