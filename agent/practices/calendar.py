@@ -10,6 +10,7 @@ from agent.model.cadence import At, Cadence, Every
 from agent.model.window import Window, WindowKind
 
 MICROSECONDS = 1_000_000
+_SHORT_SECONDS = 3600.0  # longer intervals are aligned to the clock
 _SEARCH_DAYS = 366 * 5  # a rule that does not come up in five years never does
 
 
@@ -17,6 +18,17 @@ def next_due(cadence: Cadence, after_us: int) -> int | None:
     """The first moment after `after_us` (µs UTC) at which any of the rules is due; None when none ever is."""
     moments = [moment for rule in cadence if (moment := _next(rule, after_us)) is not None]
     return min(moments, default=None)
+
+
+def following(every: Cadence, last_us: int) -> int | None:
+    """When it is due after its last run: a short interval counts from that run, all else from the clock."""
+    moments = [
+        last_us + int(rule.seconds * MICROSECONDS)
+        if isinstance(rule, Every) and rule.seconds <= _SHORT_SECONDS
+        else _next(rule, last_us)
+        for rule in every
+    ]
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _next(rule: Every | At, after_us: int) -> int | None:
@@ -87,6 +99,11 @@ def is_open(window: Window, now_us: int) -> bool:
         return window.start_us <= now_us < (window.end_us or now_us)
     begun = next_due(window.every, now_us - int(window.duration_seconds * MICROSECONDS))
     return begun is not None and begun <= now_us
+
+
+def is_ahead(at_us: int, now_us: int) -> bool:
+    """Whether something that has happened is dated so far ahead that the clock must have been set back since."""
+    return at_us > now_us + int(AHEAD_SECONDS * MICROSECONDS)
 
 
 def next_opening(window: Window, now_us: int) -> int | None:

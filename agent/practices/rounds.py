@@ -4,14 +4,13 @@ import dataclasses
 from collections.abc import Iterable
 
 from agent.model.backup import Backup
-from agent.model.cadence import Cadence, Every
+from agent.model.cadence import Cadence
 from agent.model.execution import ExecutionKind
 from agent.model.window import Window
 from agent.practices import berths, calendar
 from agent.practices.berths import Full, Wish
 
 MICROSECONDS = 1_000_000
-SHORT_SECONDS = 3600.0  # longer intervals are aligned to the clock
 AHEAD_SECONDS = 60.0  # a last run that is further ahead of us than this: the clock was set back since
 # How a job may end by what passes by itself; a wrong password or a damaged repository is the same an hour later.
 PASSING = frozenset({"locked", "timeout", "interrupted", "unreachable"})
@@ -102,7 +101,7 @@ def _regular(backup: Backup, every: Cadence, last_us: int | None, past: Past, no
         return now_us
     if not backup.run_missed:
         last_us = max(last_us, past.began_us)  # what was missed while nobody watched is left out
-    moment = following(every, last_us)
+    moment = calendar.following(every, last_us)
     splay = calendar.splay_seconds(backup.key, backup.splay_seconds)
     return None if moment is None else moment + int(splay * MICROSECONDS)
 
@@ -118,17 +117,6 @@ def _again(backup: Backup, ended: Ended | None) -> tuple[int, int, str] | None:
     at_us = ended.ended_us + int(backup.retries.pause_seconds * MICROSECONDS)
     tries = backup.retries.attempts + 1
     return at_us, ended.attempt + 1, f"try {ended.attempt + 1} of {tries}: the last one failed by {ended.passing}"
-
-
-def following(every: Cadence, last_us: int) -> int | None:
-    """When it is due after its last run: an interval counts from that run, a calendar rule from the calendar."""
-    moments: list[int | None] = []
-    for rule in every:
-        if isinstance(rule, Every) and rule.seconds <= SHORT_SECONDS:
-            moments.append(last_us + int(rule.seconds * MICROSECONDS))
-        else:
-            moments.append(calendar.next_due((rule,), last_us))
-    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def choose(waiting: Iterable[tuple[Due, Wish]], held: Iterable[str]) -> list[Due]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from agent.model.backup import Point
-from agent.model.cadence import Cadence, Every
+from agent.model.cadence import Cadence
 from agent.model.look import Look, Verdict
 from agent.model.upkeep import CheckPlan
 from agent.practices import calendar
@@ -52,24 +52,13 @@ def shares(
     """
     waiting = sorted(range(1, of + 1), key=lambda share: (read_at.get(share, 0), share))
     latest_us = (next_us or since_us) - int(cover_seconds * MICROSECONDS)
-    late = [share for share in waiting if max(read_at.get(share, 0), since_us) < latest_us]
+    late = [share for share in waiting if max(read_at.get(share, since_us), since_us) < latest_us]
     return tuple(dict.fromkeys([waiting[0], *late]))[:MOST_AT_ONCE]
-
-
-def following(every: Cadence, last_us: int) -> int | None:
-    """When it is due after its last run: a short interval counts from that run, all else from the calendar."""
-    moments = [
-        last_us + int(rule.seconds * MICROSECONDS)
-        if isinstance(rule, Every) and rule.seconds <= 3600.0
-        else calendar.next_due((rule,), last_us)
-        for rule in every
-    ]
-    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def is_overdue(every: Cadence, done_us: int, now_us: int) -> bool:
     """Whether it should have been done, with some grace, since it last was."""
-    due_us = following(every, done_us)
+    due_us = calendar.following(every, done_us)
     return due_us is not None and now_us > due_us + int(patience(every, done_us) * MICROSECONDS)
 
 
@@ -128,10 +117,3 @@ def look(facts: Facts) -> Look:
 
 def _with(summary: str, hint: str) -> str:
     return f"{summary}; {hint}" if hint else summary
-
-
-def gaps(read_at: Mapping[int, int], of: int, now_us: int) -> float:
-    """The longest time, in seconds, for which a byte of the data has not been read; infinite before all were."""
-    if any(share not in read_at for share in range(1, of + 1)):
-        return float("inf")
-    return max((now_us - at) / MICROSECONDS for at in read_at.values())

@@ -68,6 +68,8 @@ GOOD, PARTIAL, STALE, FAILED_, PENDING, UNPROVEN = (
         (RPO, {"point": point(119 * SECOND), "proof": proof()}, GOOD, Verdict.OK, "119 s old, proven by a restore"),
         (RPO, {"point": point(120 * SECOND), "proof": proof()}, GOOD, Verdict.OK, "2 min old, proven by a restore"),
         (RPO, {"point": point(26 * HOUR), "proof": proof()}, GOOD, Verdict.OK, "26.0 h old, proven by a restore"),
+        (None, {"point": point(71 * HOUR), "proof": proof()}, GOOD, Verdict.OK, "71.0 h old, proven by a restore"),
+        (None, {"point": point(72 * HOUR), "proof": proof()}, GOOD, Verdict.OK, "3.0 d old, proven by a restore"),
         (None, {"point": point(9999 * HOUR), "proof": proof()}, GOOD, Verdict.OK, "416.6 d old, proven by a restore"),
         # a failed drill: what could not be restored is no backup, however fresh
         (RPO, {"point": point(), "proof": FAILED}, FAILED_, Verdict.CRITICAL, "the last drill failed: etc/hosts differs"),

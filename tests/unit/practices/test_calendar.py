@@ -164,6 +164,22 @@ def test_an_interval_is_aligned_to_the_clock(seconds: float, after_us: int, foll
     assert calendar.next_due((Every(seconds=seconds),), after_us) == following_us
 
 
+@pytest.mark.parametrize(
+    ("every", "found"),
+    [
+        ((Every(seconds=60.0),), "2026-11-23 03:29"),  # from its last run
+        ((Every(seconds=3600.0),), "2026-11-23 04:28"),
+        ((Every(seconds=7200.0),), "2026-11-23 05:00"),  # from the clock: 04:00 in UTC
+        ((day(4),), "2026-11-23 04:00"),
+        ((day(4), Every(seconds=3600.0), Every(seconds=7200.0)), "2026-11-23 04:00"),
+        ((monthly(32, 4), Every(seconds=60.0)), "2026-11-23 03:29"),
+    ],
+)
+def test_what_ran_comes_again(every: Cadence, found: str) -> None:
+    assert calendar.following(every, us("2026-11-23 03:28")) == us(found)
+    assert calendar.following((monthly(32, 4),), 0) is None
+
+
 def test_of_several_rules_the_next_one_counts() -> None:
     cadence: Cadence = (day(22), Every(seconds=6 * 3600.0), day(2, weekdays=(0,)))
     assert coming(cadence, "2026-11-22 21:00", 4) == [
@@ -309,6 +325,20 @@ def test_a_window_that_was_open_at_some_moment_of_a_span(
     assert calendar.was_open(changes, since_us, until_us) is was_open
     named = calendar.change_window([its_window, changes], "shop", "web1", since_us, until_us)
     assert named == ("shop/windows/nightly" if was_open else "")
+
+
+@pytest.mark.parametrize(
+    ("its_window", "now_us", "opens"),
+    [
+        (window(**OPEN), 9, 10),
+        (window(**OPEN), 10, None),  # it opens at this very moment, and no more later
+        (window(**OPEN), 20, None),
+        (NIGHTLY, us("2026-11-23 00:59"), us("2026-11-23 01:00")),
+        (NIGHTLY, us("2026-11-23 01:00"), us("2026-11-24 01:00")),
+    ],
+)
+def test_when_a_window_opens_next(its_window: Window, now_us: int, opens: int | None) -> None:
+    assert calendar.next_opening(its_window, now_us) == opens
 
 
 def test_the_first_open_window_gives_the_name() -> None:

@@ -1,6 +1,7 @@
 """Which share is read next, when retention rests, what is overdue: by table and by property."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -35,6 +36,12 @@ def test_as_many_parts_as_checks_within_the_time(every: Cadence, cover_days: flo
     assert upkeep.parts(CheckPlan(every=every, cover_seconds=cover_days * 86400), NOW_US) == parts
 
 
+def unread_seconds(read_at: Mapping[int, int], of: int, now_us: int) -> float:
+    """The longest time for which a byte of the data has not been read."""
+    assert set(read_at) == set(range(1, of + 1)), "all of it was, at least once"
+    return (now_us - min(read_at.values())) / MICROSECONDS
+
+
 @given(st.integers(2, 30), st.lists(st.booleans(), min_size=120, max_size=120), st.integers(0, 29))
 def test_every_share_is_read_within_the_time_whatever_days_are_missed(
     parts: int, runs: list[bool], broken: int
@@ -59,7 +66,7 @@ def test_every_share_is_read_within_the_time_whatever_days_are_missed(
             continue
         assert upkeep.shares(read_at, parts, since_us=NOW_US, next_us=now_us + DAY_US, cover_seconds=cover)[0] == share
     slack = (2 + 2) * 86400 + 86400
-    assert upkeep.gaps(read_at, parts, NOW_US + 119 * DAY_US) <= cover + slack
+    assert unread_seconds(read_at, parts, NOW_US + 119 * DAY_US) <= cover + slack
 
 
 def test_without_a_missed_day_one_share_is_read_a_day_and_all_within_the_time() -> None:
@@ -70,7 +77,12 @@ def test_without_a_missed_day_one_share_is_read_a_day_and_all_within_the_time() 
         assert len(due) == 1
         read_at |= dict.fromkeys(due, now_us)
         if day >= 29:
-            assert upkeep.gaps(read_at, 30, now_us + DAY_US - 1) <= 30 * 86400.0
+            assert unread_seconds(read_at, 30, now_us + DAY_US - 1) <= 30 * 86400.0
+
+
+@pytest.mark.parametrize(("read_at", "first"), [({}, 1), ({1: 1}, 2), ({1: 2, 2: 1}, 2), ({1: 1, 2: 1}, 1)])
+def test_what_waits_longest_is_read_first_and_what_was_never_read_before_all(read_at: dict[int, int], first: int) -> None:
+    assert upkeep.shares(read_at, 2, since_us=0, next_us=None, cover_seconds=60.0) == (first,)
 
 
 @pytest.mark.parametrize(
