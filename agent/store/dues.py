@@ -1,10 +1,14 @@
 """When each item last ran, so that a restart neither repeats nor forgets what the calendar asks for."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from agent.store.tables import dues
 from agent.store.tx import Reader, Tx, reading
+
+WATCHED = "watched:"  # before the key of what has to say since when it is watched
 
 _MARK = insert(dues)
 _MARK = _MARK.on_conflict_do_update(index_elements=[dues.c.key], set_={"at_us": _MARK.excluded.at_us})
@@ -16,6 +20,14 @@ _FORGET = delete(dues).where(dues.c.key == bindparam("at_key"))
 def mark(tx: Tx, key: str, at_us: int) -> None:
     """Note that an item ran."""
     tx.connection.execute(_MARK, {"key": key, "at_us": at_us})
+
+
+def watch(tx: Tx, keys: Iterable[str]) -> None:
+    """Note of what is not watched yet that it is from now on; a mark of the future is of a clock that was wrong."""
+    now_us, known = tx.clock.now(), beginning_with(tx, WATCHED)
+    for key in keys:
+        if known.get(WATCHED + key, now_us + 1) > now_us:
+            mark(tx, WATCHED + key, now_us)
 
 
 def last_runs(reader: Reader) -> dict[str, int]:
