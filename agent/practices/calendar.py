@@ -11,6 +11,7 @@ from agent.model.window import Window, WindowKind
 
 MICROSECONDS = 1_000_000
 _SHORT_SECONDS = 3600.0  # longer intervals are aligned to the clock
+AHEAD_SECONDS = 60.0  # two processes may differ by a little
 _SEARCH_DAYS = 366 * 5  # a rule that does not come up in five years never does
 
 

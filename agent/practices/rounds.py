@@ -11,7 +11,6 @@ from agent.practices import berths, calendar
 from agent.practices.berths import Full, Wish
 
 MICROSECONDS = 1_000_000
-AHEAD_SECONDS = 60.0  # a last run that is further ahead of us than this: the clock was set back since
 # How a job may end by what passes by itself; a wrong password or a damaged repository is the same an hour later.
 PASSING = frozenset({"locked", "timeout", "interrupted", "unreachable"})
 
@@ -97,7 +96,7 @@ def _regular(backup: Backup, every: Cadence, last_us: int | None, past: Past, no
     """When something is next due by its cadence; what never ran is due at once, and so is what ran in the future."""
     if last_us is None:
         return min(now_us, past.watched_us)
-    if last_us > now_us + int(AHEAD_SECONDS * MICROSECONDS):
+    if calendar.is_ahead(last_us, now_us):
         return now_us
     if not backup.run_missed:
         last_us = max(last_us, past.began_us)  # what was missed while nobody watched is left out

@@ -86,7 +86,11 @@ class Caretaker:
             began_us = last.get(ran(ExecutionKind.COPY, place.cause, source), 0)
             pause = min(RETRY_SECONDS, *(calendar.shortest_seconds(one.every, now_us) for one in backups))
             again_us = began_us + int(pause * MICROSECONDS)
-            if now_us >= again_us or not holdings.has_failed(reader, place, ExecutionKind.COPY):
+            if (
+                now_us >= again_us
+                or calendar.is_ahead(began_us, now_us)
+                or not holdings.has_failed(reader, place, ExecutionKind.COPY)
+            ):
                 yield began_us, (ExecutionKind.COPY, place, "there is something new to copy", args)
             else:
                 self.waking.no_later_than(again_us, now_us)
@@ -110,6 +114,8 @@ class Caretaker:
         last_us = last.get(ran(kind, place.cause))
         if last_us is None:
             last_us = last.get(f"watched:{place.cause}", now_us) if kind is ExecutionKind.PRUNE else 0
+        if calendar.is_ahead(last_us, now_us):
+            return True
         due_us = calendar.following(every, last_us)
         again_us = holdings.retry_at(reader, place, kind, calendar.shortest_seconds(every, now_us))
         moments = [moment for moment in (due_us, again_us) if moment is not None]

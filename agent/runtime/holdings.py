@@ -201,7 +201,8 @@ def _late(reader: Reader, place: Place, now_us: int) -> Iterator[str]:
         if not every or kind in running or not is_founded(reader, place):
             continue
         done_us = done_at(reader, place, kind)
-        if practice.is_overdue(every, max(done_us or 0, since_us), now_us):
+        known = [one for one in (done_us or 0, since_us) if not calendar.is_ahead(one, now_us)]
+        if practice.is_overdue(every, max(known, default=now_us), now_us):
             yield f"its {kind} is overdue" + ("" if done_us else ", it was never done")
     if ExecutionKind.COPY not in running:
         yield from _late_copies(reader, place, now_us)

@@ -115,3 +115,14 @@ def test_what_was_copied_is_not_copied_again_when_the_newest_point_is_forgotten(
     with scene.store.write() as tx:
         backups.forget_points(tx, [KEY], [newest.snapshot])
     assert (THERE, ExecutionKind.COPY) not in scene.due(), f"{first.snapshot} is there, and nothing else is to come"
+
+
+def test_a_repository_that_was_checked_in_the_future_is_checked_again_and_told_when_nobody_does(scene: Scene) -> None:
+    """The clock was wrong when the machine came up, and was set back since."""
+    scene.saved("s1")
+    scene.clock.step_seconds(3650 * 86_400)
+    scene.ended(ExecutionKind.CHECK, HERE)
+    scene.clock.step_seconds(-3650 * 86_400)
+    assert (HERE, ExecutionKind.CHECK) in scene.due()
+    scene.clock.pass_seconds(3 * 86_400)
+    assert "its check is overdue" in scene.upkeep.look(scene.book.policies.checks[HERE]).summary
