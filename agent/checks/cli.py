@@ -8,15 +8,16 @@ numbers, everything else is a word. Needs `pip install 'watchkeeper[network]'`.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from agent.checks import check
+from agent.checks import check, tabling
 from agent.checks.reading import Pattern, compiled, is_found, one_line, told
+from agent.checks.values import MOST
 from agent.closed import ClosedModel, Text
-from agent.errors import InputError, ToolError
+from agent.errors import InputError
 from agent.model.check import RunFrom
 from agent.model.look import Look, Measure, Section, Unit, Verdict
 
@@ -99,7 +100,7 @@ class Cli:
 
 
 def _rows(text: str, options: CliOptions, platform: str) -> Look:
-    rows = [{name.lower(): value for name, value in row.items()} for row in _parsed(text, options.command, platform)]
+    rows = tabling.rows(text, options.command, platform)
     asked = [*options.columns.values(), *options.where, *([options.instance] if options.instance else [])]
     if missing := [name for name in asked if rows and name.lower() not in rows[0]]:
         raise InputError(
@@ -112,25 +113,12 @@ def _rows(text: str, options: CliOptions, platform: str) -> Look:
         name = one_line(_word(row[options.instance.lower()]), 100) if options.instance is not None else ""
         metrics = {metric: _word(row[column.lower()]) for metric, column in options.columns.items()}
         found[name if name and name not in found else f"{name} ({number})".strip()] = _look(metrics, "")
+    if len(found) > MOST:
+        return told(Verdict.UNKNOWN, f"{len(found):,} rows, and {MOST:,} are the most: leave some out by where")
     if not found:
         return told(Verdict.UNKNOWN, "no row matches" if rows else f"{options.command}: no rows in it", evidence=text)
     summary = f"{len(found)} row{'s' if len(found) != 1 else ''}"
     return told(Verdict.OK, summary, instances=found, evidence=text)
-
-
-def _parsed(text: str, command: str, platform: str) -> Iterator[Mapping[str, Any]]:
-    try:
-        from ntc_templates.parse import ParsingException, parse_output  # type: ignore[import-untyped]  # it ships none
-        from textfsm import TextFSMError  # type: ignore[import-untyped]  # as above
-        from textfsm.clitable import CliTableError  # type: ignore[import-untyped]  # as above
-    except ImportError as error:
-        hint = "pip install 'watchkeeper[network]'"
-        raise ToolError("ntc-templates is not installed: columns cannot be read", hint=hint) from error
-    try:
-        yield from parse_output(platform=platform, command=command, data=text)
-    except (ParsingException, TextFSMError, CliTableError) as error:
-        words = one_line(str(error), 120)
-        raise InputError(f"no template makes rows of {command!r} on {platform}: {words}", hint="use find") from error
 
 
 def _word(value: object) -> str:

@@ -1,5 +1,7 @@
 """cli: what may be asked of a device, and what is made of its answers."""
 
+import contextlib
+import time
 from typing import Any
 
 import pytest
@@ -103,3 +105,29 @@ def test_what_a_device_prints_is_made_plain() -> None:
     look = read("\x1b[31mred\u202e alert\x07 (99)", find=r"\((\d+)\)")
     assert look.evidence.isprintable()
     assert look.metrics == {"value": 99.0}
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("show version", "uptime is " * 5_000),
+        ("show aliases", "a" * 50_000),
+        ("show authentication sessions", "1a " * 10_000),
+        ("show ip ospf neighbor detail", "LLS Options is " * 500),
+    ],
+)
+def test_a_line_made_to_be_searched_for_hours_is_read_at_once(command: str, text: str) -> None:
+    """The library's own patterns backtrack over the first of them for half a minute, over the others for ever."""
+    with contextlib.suppress(InputError):
+        read("x", command=command, columns={"a": "b"})  # the index of templates is read once
+    begun = time.process_time()
+    with contextlib.suppress(InputError):
+        read(text, command=command, columns={"a": "b"})
+    assert time.process_time() - begun < 2
+
+
+def test_more_rows_than_anybody_watches_are_no_instances() -> None:
+    text = "".join(f"Internet  10.0.{n // 250}.{n % 250}  5  0011.2233.4455  ARPA  Vlan1\n" for n in range(1_001))
+    look = read(text, command="show ip arp", columns={"age": "age"}, instance="ip_address")
+    assert (look.verdict, len(look.instances)) == (Verdict.UNKNOWN, 0)
+    assert "1,001 rows" in look.summary
