@@ -1,4 +1,4 @@
-"""backup: files — folders and files of a host, saved by restic, proven by restoring; remote ones through a mirror."""
+"""backup: files — folders and files of a host, saved by restic, proven by restoring; remote ones through a mirror, or there."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,6 +27,10 @@ class Files:
             from agent.backups.restic.save import save
 
             return save(job, setting, wanted)
+        if wanted.is_run_there:
+            from agent.backups.onhost.save import save_there
+
+            return save_there(job, setting, wanted)
         from agent.backups.mirror.remote import save_remote
 
         return save_remote(job, setting, wanted)

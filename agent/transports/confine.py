@@ -1,15 +1,18 @@
 """Starts a program that can change files below one folder only: `python confine.py FOLDER PROGRAM …` (landlock(7)).
 
+With `--with=PID` first, it also ends when that process does, however that ends.
 It reads what a target sends; should the target find a way to make it write elsewhere, the kernel says no. Kernels
 without landlock let it run as it is. What it may still do is change modes and owners of what it can name.
 """
 
 import ctypes
 import os
+import signal
 import sys
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_WITH = "--with="
 _BENEATH = 1
 _BY_ABI = {1: 0x1FF2, 2: 0x3FF2, 3: 0x7FF2}  # write, remove and make anything; moves from 2 on, truncate from 3 on
 _WRITE_FILE = 0x2
@@ -46,6 +49,16 @@ def confine(folder: str) -> bool:
     return bool(libc.syscall(_RESTRICT, rules, ctypes.c_uint32(0)) == 0)
 
 
+def tie(pid: int) -> None:
+    """From now on this process, and the program it becomes, is killed when its parent, which has that number, ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != pid:
+        raise SystemExit(1)  # it ended before we were tied to it
+
+
 if __name__ == "__main__":
-    confine(sys.argv[1])
-    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606  # the very point; no shell
+    words = sys.argv[1:]
+    if words[0].startswith(_WITH):
+        tie(int(words.pop(0).removeprefix(_WITH)))
+    confine(words[0])
+    os.execvp(words[1], words[1:])  # noqa: S606  # the very point; no shell

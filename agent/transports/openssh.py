@@ -8,8 +8,8 @@ from typing import Any
 from agent.model.host import Connection, Host
 
 CONFIG = "ssh_config"
-_QUIET = ("BatchMode=yes", "ForwardAgent=no", "ForwardX11=no", "ClearAllForwardings=yes", "PermitLocalCommand=no",
-          "RequestTTY=no", "ConnectTimeout=20")  # fmt: skip
+_QUIET = ("BatchMode=yes", "ForwardAgent=no", "ForwardX11=no", "PermitLocalCommand=no", "RequestTTY=no",
+          "ConnectTimeout=20")  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,20 +46,25 @@ def _login(host: Host) -> Login:
     )
 
 
-def command(way: Route, folder: Path) -> tuple[str, ...]:
+def command(way: Route, folder: Path, *, lent: tuple[int, int] | None = None) -> tuple[str, ...]:
     """The beginning of a command line, `ssh … ADDRESS`; what is to run there goes behind it.
 
-    Its configuration is written into `folder`, which must be there and ours alone.
+    Its configuration is written into `folder`, which must be there and ours alone. `lent`: a port of the host's loopback
+    that leads to one of ours for as long as it runs; when it cannot be had, ssh ends.
     """
     config = folder / CONFIG
     config.write_text(config_text(way.known_hosts, [dataclasses.asdict(hop) for hop in way.hops]), encoding="utf-8")
-    return ("ssh", *arguments(way, config), "--", way.host.address)
+    return ("ssh", *arguments(way, config, lent=lent), "--", way.host.address)
 
 
-def arguments(way: Route, config: Path) -> tuple[str, ...]:
+def arguments(way: Route, config: Path, *, lent: tuple[int, int] | None = None) -> tuple[str, ...]:
     """The options of `ssh` for this way, for programs that start it themselves (rsync's `-e`)."""
     there = way.host
     options = [option for text in _QUIET for option in ("-o", text)]
+    if lent is None:
+        options += ["-o", "ClearAllForwardings=yes"]
+    else:
+        options += ["-o", "ExitOnForwardFailure=yes", "-R", f"127.0.0.1:{lent[0]}:127.0.0.1:{lent[1]}"]
     login = ["-p", str(there.port), *(("-l", there.user) if there.user else ()),
              *(("-i", there.key_file, "-o", "IdentitiesOnly=yes") if there.key_file else ())]  # fmt: skip
     jumps = ("-J", ",".join(map(_hop, way.hops))) if way.hops else ()

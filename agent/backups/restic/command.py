@@ -113,7 +113,7 @@ class Restic:
 
     def ask(self, *arguments: str) -> tuple[Ended, str]:
         """Run one command that answers with one JSON document, whole; without a lock, for it only reads."""
-        listener = _Listener(None, self._reach.veil)
+        listener = Listener(None, self._reach.veil)
         done = self._plainly(*arguments, "--json")
         for line in done.stderr.splitlines():
             listener.complain(line)
@@ -129,7 +129,7 @@ class Restic:
         return [self._job.program, *self._reach.options, *arguments]
 
     def _once(self, arguments: Sequence[str], hear: Callable[[str], None] | None, feed: Feeding | None = None) -> Ended:
-        listener = _Listener(hear, self._reach.veil)
+        listener = Listener(hear, self._reach.veil)
         noted: list[Path | None] = []
         with feed() if feed else nullcontext() as fed:
             done = local.stream(
@@ -187,7 +187,7 @@ def cache_folder(job: Job) -> Path:
     return Path(job.state) / "restic-cache"
 
 
-class _Listener:
+class Listener:
     """Hears one call: keeps messages and complaints within bounds, counts the rest, knows when to give up."""
 
     def __init__(self, hear: Callable[[str], None] | None, veil: Callable[[str], str]) -> None:

@@ -1,8 +1,8 @@
 """What stands behind `files` in a policy; in a module of its own, which jobs do not load: their options are checked."""
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from agent.backups.restic.wanted import full_paths
 from agent.closed import ClosedModel, Flag, Texts
@@ -28,5 +28,16 @@ class FilesOptions(ClosedModel):
         description="The share of a remote host's entries that may be gone since the last backup; if more are, nothing is saved",
     )
     limit: Annotated[float, BeforeValidator(bit_rate)] | None = Field(
-        default=None, description="The most that rsync may take of the line to a remote host: 20Mbit/s"
+        default=None,
+        description="The most that rsync, or restic there, may take of the line to a remote host: 20Mbit/s",
     )
+    run_from: Literal["agent", "host"] = Field(
+        default="agent",
+        description="`host`: restic runs on a remote host, which needs it installed, instead of a mirror being pulled",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_mirror(self) -> Self:
+        if self.run_from == "host" and "may_vanish" in self.model_fields_set:
+            raise ValueError("`may_vanish` guards a mirror, and `run_from: host` makes none: leave one of them out")
+        return self

@@ -46,7 +46,10 @@ class Lock:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
-    """One restic of ours on one repository: pid, start and boot say which process it is."""
+    """One restic of ours on one repository: pid, start and boot say which process it is.
+
+    `there` is the number of a restic on another machine, `host`: it lives no longer than our process that serves it.
+    """
 
     pid: int
     started: int
@@ -54,13 +57,19 @@ class Start:
     host: str
     began_us: int
     exec_id: str
+    there: int = 0
 
     def is_alive(self, clock: Clock) -> bool:
         """Whether this very process lives."""
         return child.is_alive(Shim(pid=self.pid, started=self.started, boot_id=self.boot_id), clock)
 
     def made(self, lock: Lock) -> bool:
-        """Whether the lock is of this process: its number on this machine, and not from before its start."""
+        """Whether the lock is of this process: its number on this machine, and not from before its start.
+
+        Of another machine's clock nothing is known.
+        """
+        if self.there:
+            return (lock.host, lock.pid) == (self.host, self.there)
         return (lock.host, lock.pid) == (self.host, self.pid) and lock.at_us >= self.began_us - _MARGIN_US
 
 
@@ -128,8 +137,8 @@ class Register:
     def __init__(self, folder: Path, clock: Clock, exec_id: str) -> None:
         self._folder, self._clock, self._exec_id = folder, clock, exec_id
 
-    def note(self, pid: int) -> Path | None:
-        """Write down that this process works there now; None when it has ended already."""
+    def note(self, pid: int, *, host: str = "", there: int = 0) -> Path | None:
+        """Write down that this process works there now, or serves process `there` of `host`; None when it has ended already."""
         started = child.process_start(pid)
         if started is None:
             return None
@@ -137,7 +146,8 @@ class Register:
             pid=pid,
             started=started,
             boot_id=self._clock.boot_id,
-            host=socket.gethostname(),
+            host=host or socket.gethostname(),
+            there=there,
             began_us=self._clock.now(),
             exec_id=self._exec_id,
         )

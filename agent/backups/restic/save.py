@@ -28,7 +28,7 @@ def save(job: Job, setting: Setting, wanted: Wanted) -> BackupResult:
     """Save what is wanted of this machine."""
     sources = paths.distinct(map(paths.canonical, wanted.paths))
     if not any(map(os.path.lexists, sources)):
-        return _failed(Outcome.SOURCE_MISSING, f"there is nothing to save: {', '.join(wanted.paths)} is missing")
+        return failed(Outcome.SOURCE_MISSING, f"there is nothing to save: {', '.join(wanted.paths)} is missing")
     scene = Scene(
         sources=sources,
         exclude=(*wanted.exclude, *_our_own(job, sources)),
@@ -47,9 +47,9 @@ def save_scene(job: Job, setting: Setting, scene: Scene) -> BackupResult:
         saved = _saved(job, setting, scene, restic, (started_ns, recorder.parent))
         summary = saved.of_type("summary") or {}
         if saved.outcome not in {Outcome.OK, Outcome.PARTIAL}:
-            return _failed(saved.outcome, saved.why())
+            return failed(saved.outcome, saved.why())
         if not summary.get("snapshot_id"):
-            return _failed(Outcome.FAILED, "restic ended well and named no snapshot")
+            return failed(Outcome.FAILED, "restic ended well and named no snapshot")
         setting.report(Progress(phase="describing", total_files=int(summary.get("total_files_processed", 0))))
         result = BackupResult(
             outcome=Outcome.OK,
@@ -61,13 +61,13 @@ def save_scene(job: Job, setting: Setting, scene: Scene) -> BackupResult:
         try:
             told = recorder.write(Made(saved=saved, started_ns=started_ns, parent=recorder.parent), taken)
         except TimeoutError:
-            return _unproven(result, Outcome.TIMEOUT, "saved, but there was no time left to write its manifest")
+            return unproven(result, Outcome.TIMEOUT, "saved, but there was no time left to write its manifest")
         except OSError as error:
             outcome = Outcome.NO_SPACE if error.errno in _NO_ROOM else Outcome.FAILED
-            return _unproven(result, outcome, f"saved, but its manifest cannot be written: {error.strerror}")
+            return unproven(result, outcome, f"saved, but its manifest cannot be written: {error.strerror}")
     if isinstance(told, Ended):
-        return _unproven(result, told.outcome, f"saved, but it cannot be listed: {told.why()}")
-    return _judged(
+        return unproven(result, told.outcome, f"saved, but it cannot be listed: {told.why()}")
+    return judged(
         _with(result, told), saved, [*scene.holes, *(f"not in the snapshot: {path}" for path in told.missing)]
     )
 
@@ -96,7 +96,7 @@ def _saved(job: Job, setting: Setting, scene: Scene, restic: Restic, since: tupl
     arguments += ["--one-file-system"] if scene.one_file_system else []
     named = [path[1:] or "." for path in scene.sources] if scene.root else scene.sources
     with contextlib.chdir(scene.root or "/"):
-        return repository.call_or_found(restic, job, "backup", *arguments, "--", *named, hear=_progress(setting))
+        return repository.call_or_found(restic, job, "backup", *arguments, "--", *named, hear=progress(setting))
 
 
 def _with(result: BackupResult, told: Record) -> BackupResult:
@@ -113,7 +113,7 @@ def _with(result: BackupResult, told: Record) -> BackupResult:
     )
 
 
-def _judged(result: BackupResult, saved: Ended, holes: list[str]) -> BackupResult:
+def judged(result: BackupResult, saved: Ended, holes: list[str]) -> BackupResult:
     """The result with its holes counted and said in words."""
     unread = list(dict.fromkeys(f"not read: {line}" for line in saved.errors if saved.error_count))
     faults = [*holes, *unread]
@@ -154,7 +154,9 @@ def _our_own(job: Job, sources: Sequence[str]) -> list[str]:
     return [paths.literally(path) for path in real if any(paths.is_below(path, source) for source in sources)]
 
 
-def _progress(setting: Setting) -> Callable[[str], None]:
+def progress(setting: Setting) -> Callable[[str], None]:
+    """What hears restic's output and reports how far it is."""
+
     def hear(line: str) -> None:
         message = read_message(line) or {}
         if message.get("message_type") == "status":
@@ -171,11 +173,12 @@ def _progress(setting: Setting) -> Callable[[str], None]:
     return hear
 
 
-def _failed(outcome: Outcome, summary: str) -> BackupResult:
+def failed(outcome: Outcome, summary: str) -> BackupResult:
+    """Nothing was saved."""
     return BackupResult(outcome=outcome, summary=summary, hint=hint_for(outcome))
 
 
-def _unproven(result: BackupResult, outcome: Outcome, summary: str) -> BackupResult:
+def unproven(result: BackupResult, outcome: Outcome, summary: str) -> BackupResult:
     """A snapshot without manifest cannot be drilled: that is no success."""
     outcome = Outcome.FAILED if outcome is Outcome.OK else outcome
     return dataclasses.replace(result, outcome=outcome, summary=summary, hint=hint_for(outcome))

@@ -15,7 +15,7 @@ class Wanted:
     """What to save, apart from what matches `exclude` (restic's patterns).
 
     Of remote hosts: `may_vanish` is the share of entries (of 1) that may be gone at once, `limit_kib` the KiB/s that
-    rsync may take, 0 for all.
+    rsync may take, 0 for all; `is_run_there`: restic runs on the host.
     """
 
     paths: tuple[str, ...]
@@ -23,6 +23,7 @@ class Wanted:
     one_file_system: bool = False
     may_vanish: float = 0.5
     limit_kib: int = 0
+    is_run_there: bool = False
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
@@ -36,6 +37,7 @@ class Wanted:
             exclude=_many(options.get("exclude") or ()),
             one_file_system=bool(options.get("one_file_system")),
             may_vanish=float(options.get("may_vanish", 0.5)),
+            is_run_there=options.get("run_from") == "host",
             limit_kib=max(1, int(options["limit"] / _BITS_PER_KIB)) if options.get("limit") else 0,
         )
 

@@ -26,9 +26,9 @@ exec 3<&0 </dev/null
 {{ trap '' TERM; while read -r wk_line <&3; do :; done; kill -TERM 0; sleep 5; kill -KILL 0; }} >/dev/null 2>&1 &
 wk_watch=$!
 cd /
-{shell}
+{first}
 printf '{header}'
-({exports}exec $wk_shell -c {command}) 3<&-
+{body}
 wk_code=$?
 kill -KILL $wk_watch
 printf '{trailer}%03d\\n' $wk_code
@@ -57,12 +57,17 @@ def new_nonce() -> str:
 def script(command: str, environment: Mapping[str, str], nonce: str) -> bytes:
     """The whole script, for the stdin of `/bin/sh`. `environment` is the command's, beyond what the host gives it."""
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
+    body = f"({exports}exec $wk_shell -c {shlex.quote(command)}) 3<&-"
+    return framed(body, nonce, first=_PIPE_SHELL if is_pipeline(command) else "wk_shell=/bin/sh")
+
+
+def framed(body: str, nonce: str, *, first: str = ":") -> bytes:
+    """A script that runs `body`, of which the exit code and the output count; `first` is run before that begins."""
     return _SCRIPT.format(
-        shell=_PIPE_SHELL if is_pipeline(command) else "wk_shell=/bin/sh",
+        first=first,
         header=_HEADER.format(nonce=nonce).replace("\n", "\\n"),
         trailer=_TRAILER.format(nonce=nonce).replace("\n", "\\n"),
-        exports=exports,
-        command=shlex.quote(command),
+        body=body,
     ).encode(errors="surrogateescape")
 
 

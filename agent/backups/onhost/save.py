@@ -1,0 +1,205 @@
+"""Saves the files of a host by the restic that is there, and believes nothing of it that can be seen from here."""
+
+import contextlib
+import dataclasses
+import hashlib
+import itertools
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from agent.backups import PASSWORD_FILE, BackupResult, Job, Outcome, Progress, Setting
+from agent.backups.mirror.line import Line
+from agent.backups.onhost.description import Description, Told, known_from, unknown
+from agent.backups.onhost.host import Host, Seen
+from agent.backups.onhost.server import serving
+from agent.backups.onhost.session import Call, Session
+from agent.backups.onhost.witness import Witness, mend_since
+from agent.backups.restic import locks, manifest, repository, snapshots
+from agent.backups.restic import save as saving
+from agent.backups.restic.command import Ended, Restic
+from agent.backups.restic.compare import printable
+from agent.backups.restic.locks import Register
+from agent.backups.restic.manifest import Draft
+from agent.backups.restic.outcome import hint_for
+from agent.backups.restic.survey import nanoseconds
+from agent.backups.restic.wanted import Wanted
+from agent.clock import MICROSECONDS, Deadline
+from agent.errors import InputError
+
+FOLDER = "onhost"
+_SAVED = {Outcome.OK, Outcome.PARTIAL}
+_PAUSES = (0.5, 1.0, 2.0, 5.0)  # seconds between tries while somebody else has the lock, the last for good
+_MARGIN_US = 60 * MICROSECONDS
+
+
+def save_there(job: Job, setting: Setting, wanted: Wanted) -> BackupResult:
+    """Save what is wanted of the job's host."""
+    restic = Restic(job, setting)
+    if job.route is None or restic.folder is None:
+        raise InputError("`run_from: host` is for hosts over SSH and a folder of this machine as repository",
+                         hint="leave `run_from` out")  # fmt: skip
+    if not (restic.folder / "config").exists():
+        made = repository.found(restic, job)
+        if made.outcome is not Outcome.OK:
+            return saving.failed(made.outcome, made.why())
+    with _work(job) as work:
+        return _Save(job, setting, wanted, restic, Line(route=job.route, work=work, deadline=setting.deadline)).run()
+
+
+@contextlib.contextmanager
+def _work(job: Job) -> Iterator[Path]:
+    """A folder of this job's; what a killed one left is removed."""
+    folder = Path(job.state) / FOLDER / hashlib.sha256(job.key.encode()).hexdigest()[:16]
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Save:
+    """One backup."""
+
+    def __init__(self, job: Job, setting: Setting, wanted: Wanted, restic: Restic, line: Line) -> None:
+        assert restic.folder is not None
+        self._job, self._setting, self._wanted, self._restic, self._line = job, setting, wanted, restic, line
+        self._folder = restic.folder
+        self._state = Path(job.state)
+        self._host = Host(line, wanted)
+        self._register = Register(locks.folder_of(self._state, restic.digest), setting.deadline.clock, job.exec_id)
+        self._hashed = 0
+        self._previous = manifest.newest(self._state, job.key)
+        self._began_us = setting.deadline.clock.now() // MICROSECONDS * MICROSECONDS  # restic is told whole seconds
+
+    def run(self) -> BackupResult:
+        """Look, let restic save there, look again, and see what came of it."""
+        mended = self._mend()
+        self._setting.report(Progress(phase="listing"))
+        before = self._host.look()
+        if not before.told.sources:
+            missing = ", ".join(self._wanted.paths)
+            return saving.failed(Outcome.SOURCE_MISSING, f"there is nothing to save: {missing} is missing on the host")
+        witness = Witness(self._folder)
+        with serving(self._folder, self._setting.deadline) as server:
+            saved = self._saved(before, Session(self._line, server, self._register))
+        mended += witness.mend()
+        summary = saved.of_type("summary") or {}
+        if saved.outcome not in _SAVED:
+            return saving.failed(saved.outcome, saved.why())
+        came = witness.appeared("snapshots")
+        ours = [one for one in came if one.startswith(str(summary.get("snapshot_id") or "?"))]
+        if len(ours) != 1:
+            return _refused("the host's restic ended well, but no snapshot came of it")
+        repository.remember(self._restic, self._job)
+        besides = [f"a snapshot that was not ordered: {one}" for one in sorted(came - set(ours))]
+        besides += [f"a key that was not there before: {one}" for one in sorted(witness.appeared("keys"))]
+        result = BackupResult(
+            outcome=Outcome.OK, summary="", snapshot=ours[0], at_us=self._began_us,
+            added_bytes=int(summary.get("data_added", 0)),
+        )  # fmt: skip
+        return self._described(result, saved, before, [*mended, *besides])
+
+    def _mend(self) -> list[str]:
+        """What a job left that was killed with its server."""
+        dead = self._register.dead()
+        since_us = min((start.began_us for start in dead.values() if start.there), default=None)
+        return [] if since_us is None else mend_since(self._folder, since_us - _MARGIN_US)
+
+    def _saved(self, before: Seen, session: Session) -> Ended:
+        """The call, repeated while somebody else has the lock, within bounds."""
+        call = Call(
+            version=before.version, arguments=self._arguments(before), hear=saving.progress(self._setting),
+            password=Path(self._setting.environment[PASSWORD_FILE]).read_text(encoding="utf-8").strip(),
+        )  # fmt: skip
+        patience = Deadline.after(self._setting.deadline.clock, self._job.lock_wait_seconds)
+        for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
+            ended = session.call(call)
+            left = min(patience.remaining_seconds(), self._setting.deadline.remaining_seconds())
+            if ended.outcome is not Outcome.LOCKED or left <= 0:
+                break
+            locks.wait(min(left, pause))
+        return ended
+
+    def _arguments(self, before: Seen) -> list[str]:
+        job = self._job
+        at = datetime.fromtimestamp(self._began_us // MICROSECONDS, UTC)
+        words = ["backup", "--json", f"--host={job.host}", f"--time={at:%Y-%m-%d %H:%M:%S}"]
+        words += [f"--tag={tag}" for tag in snapshots.tags(job)]
+        words += [f"--exclude={pattern}" for pattern in self._wanted.exclude]
+        words += ["--one-file-system"] if self._wanted.one_file_system else []
+        words += [f"--parent={parent}"] if (parent := self._parent()) else []
+        limits = [kib for kib in (job.limit_kib, self._wanted.limit_kib) if kib]
+        words += [f"--limit-{way}={min(limits)}" for way in ("upload", "download")] if limits else []
+        return [*words, "--", *before.told.sources]
+
+    def _parent(self) -> str:
+        """The snapshot of the last manifest, if it is still there."""
+        header = None if self._previous is None else manifest.packed(self._previous)[0]
+        return (
+            header.snapshot if header is not None and (self._folder / "snapshots" / header.snapshot).is_file() else ""
+        )
+
+    def _described(self, result: BackupResult, saved: Ended, before: Seen, faults: list[str]) -> BackupResult:
+        self._setting.report(Progress(phase="describing", total_files=len(before.items)))
+        try:
+            told = self._told(before)
+            with Draft(manifest.folder_of(self._state, self._job.key), self._job.exec_id) as draft:
+                description = Description(draft, before.told.sources, told)
+                listed = self._restic.call("ls", "--json", "--no-lock", result.snapshot, hear=description.hear)
+                if listed.outcome is not Outcome.OK or description.header is None:
+                    return saving.unproven(result, listed.outcome, f"saved, but it cannot be listed: {listed.why()}")
+                if wrong := self._wrong(description, before):
+                    return _refused(f"the host's restic saved something else than was ordered: {wrong}")
+                kept = draft.keep()
+        except TimeoutError:
+            return saving.unproven(result, Outcome.TIMEOUT, "saved, but there was no time left to write its manifest")
+        except OSError as error:
+            why = f"saved, but its manifest cannot be written: {error.strerror}"
+            return saving.unproven(result, Outcome.FAILED, why)
+        result = dataclasses.replace(
+            result, files=description.files, size_bytes=description.size_bytes, hashed=self._hashed,
+            torn=description.torn, manifest=manifest.name_of(kept),
+        )  # fmt: skip
+        holes = [f"does not exist: {printable(path)}" for path in before.told.missing]
+        holes += [f"only the link itself: {printable(path)}" for path in before.told.sources
+                  if before.items[path].kind == "symlink"]  # fmt: skip
+        holes += [f"not in the snapshot: {printable(path)}" for path in description.unlisted]
+        return saving.judged(result, saved, [*faults, *holes])
+
+    def _told(self, before: Seen) -> Told:
+        """What the host says of its files. Where nothing is new, restic took all from its parent: one look is enough."""
+        known = known_from(self._previous)
+        files, devices = unknown(before, known)
+        if not files and not devices and self._parent():
+            return Told(before, before, {}, known)
+        numbers = self._host.devices(devices)
+        after, hashes = self._host.look_again(before, files)
+        self._hashed = len(hashes)
+        return Told(before, after, {**numbers, **hashes}, known)
+
+    def _wrong(self, found: Description, before: Seen) -> str:
+        """What the snapshot says of itself and should not; it must be what was ordered, to the second."""
+        said = found.snapshot
+        due = {
+            "hostname": self._job.host,
+            "paths": sorted(before.told.sources),
+            "tags": sorted(snapshots.tags(self._job)),
+        }
+        for name, value in due.items():
+            seen = said.get(name)
+            seen = sorted(seen) if isinstance(seen, list) else seen
+            if seen != value:
+                return f"its {name}: {json.dumps(seen)[:200]}"
+        if nanoseconds(str(said.get("time"))) // 1000 != self._began_us:
+            return f"its time: {str(said.get('time'))[:40]}"
+        return ""
+
+
+def _refused(summary: str) -> BackupResult:
+    return BackupResult(
+        outcome=Outcome.FAILED, summary=summary, hint=hint_for(Outcome.FAILED) or "look at that host: who works there?"
+    )

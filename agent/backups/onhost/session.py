@@ -1,0 +1,160 @@
+"""Runs restic on a host, over ssh, into the repository that is lent to it meanwhile."""
+
+import dataclasses
+import random
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from agent.backups import Outcome
+from agent.backups.mirror.line import ENVIRONMENT, Line
+from agent.backups.onhost.script import MARK, script
+from agent.backups.onhost.server import Server
+from agent.backups.restic import locks
+from agent.backups.restic.command import Ended, Listener
+from agent.backups.restic.locks import Register
+from agent.backups.restic.outcome import Version
+from agent.backups.streaming.script import Frame, new_nonce
+from agent.errors import TransportError
+from agent.transports import local, openssh
+
+_PORTS = range(20_000, 32_000)  # below those that Linux hands out by itself
+_TRIES = 4  # a port that was drawn may be taken there
+_TAKEN = re.compile(r"remote port forwarding failed for listen port|cannot listen to port")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_LINE_BYTES = 1_000_000
+_LEFT_BEHIND = {124, 137, 143}  # restic was ended by force, and could not remove its lock
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One call of restic there: its version, its arguments, the password; `hear` gets its stdout line by line."""
+
+    version: Version
+    arguments: Sequence[str]
+    hear: Callable[[str], None]
+    password: str = dataclasses.field(repr=False)
+
+
+class Session:
+    """The calls of one job on one host."""
+
+    def __init__(self, line: Line, server: Server, register: Register) -> None:
+        self._line, self._server, self._register = line, server, register
+
+    def call(self, call: Call) -> Ended:
+        """Run restic there once. TransportError when there is no way in, or none back; TimeoutError at the deadline."""
+        for _ in range(_TRIES):
+            one = _One(self._line, self._server, self._register, call)
+            one.run(random.choice(_PORTS))  # noqa: S311  # any that is free
+            if not one.is_port_taken:
+                return one.ended()
+        return one.ended()
+
+
+class _One:
+    """One try."""
+
+    def __init__(self, line: Line, server: Server, register: Register, call: Call) -> None:
+        self._line, self._server, self._register, self._call = line, server, register, call
+        self._nonce = new_nonce()
+        self._frame = Frame(self._nonce)
+        self._veiled = (server.password, call.password)
+        self._listener = Listener(call.hear, self._veil)
+        self._out = _Lines(self._hear)
+        self._err = _Lines(self._complain)
+        self._words: list[str] = []
+        self._noted: Path | None = None
+        self._done = local.Completed(exit_code=0, stdout="", stderr="")
+
+    @property
+    def is_port_taken(self) -> bool:
+        """Whether that port could not be had there."""
+        return any(map(_TAKEN.search, self._words)) and not self._frame.has_begun
+
+    def run(self, port: int) -> None:
+        """Run it, with the server at that port there."""
+        line, call = self._line, self._call
+        there = openssh.command(line.route, line.work, lent=(port, self._server.port))
+        sudo = ("sudo", "-n", "--") if line.route.host.become else ()
+        self._done = local.pour(
+            [*there, *sudo, "/bin/sh"],
+            deadline=line.deadline,
+            stdin=script(self._server.url(port), call.password, call.arguments, self._nonce),
+            take=lambda data: self._out.take(self._frame.push(data)),
+            complain=self._err.take,
+            env=ENVIRONMENT,
+        )
+
+    def ended(self) -> Ended:
+        """How it ended; a lock that it may have left stays on record."""
+        self._out.end()
+        self._err.end()
+        code = self._frame.exit_code
+        if self._done.timed_out:
+            raise TimeoutError
+        if code is None:
+            raise self._failure()
+        if code not in _LEFT_BEHIND and not self._listener.left_a_lock and self._noted is not None:
+            locks.forget([self._noted])
+        return self._listener.ended(self._call.version, dataclasses.replace(self._done, exit_code=code))
+
+    def _failure(self) -> TransportError:
+        """Why there is no end: no way in, no way back, or a line that was cut."""
+        name = self._line.route.host.name
+        if self.is_port_taken:
+            return TransportError(
+                f"{name}: its sshd lends no port of its loopback: {self._words[-1][:300]}",
+                hint="allow it in its sshd_config: AllowTcpForwarding remote; or leave out `run_from: host`",
+            )
+        if self._frame.has_begun:
+            return TransportError(f"{name}: the connection was lost before restic had ended", hint="run it again")
+        return self._line.failure("\n".join(self._words))
+
+    def _hear(self, line: str) -> None:
+        if line.startswith(MARK) and self._noted is None:
+            self._note(line.removeprefix(MARK).split())
+            return
+        self._listener.hear(line)
+
+    def _note(self, said: Sequence[str]) -> None:
+        """Which process it is there: should it leave a lock, that is known for ours."""
+        if len(said) == 2 and said[0].isdigit() and len(said[0]) < 10 and _NAME.fullmatch(said[1]):
+            self._noted = self._register.note(self._server.pid, host=said[1], there=int(said[0]))
+
+    def _complain(self, line: str) -> None:
+        self._words = [*self._words[-20:], self._veil(line)]
+        self._listener.complain(line)
+
+    def _veil(self, line: str) -> str:
+        for text in self._veiled:
+            line = line.replace(text, "***")
+        return line
+
+
+class _Lines:
+    """Parts what comes in pieces into lines; a line without end is cut."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell, self._held = tell, b""
+
+    def take(self, data: bytes) -> None:
+        """One piece."""
+        *lines, self._held = (self._held + data).split(b"\n")
+        self._held = self._held[:_LINE_BYTES]
+        for line in lines:
+            self._one(line)
+
+    def end(self) -> None:
+        """What was left without a newline."""
+        self._one(self._held)
+        self._held = b""
+
+    def _one(self, line: bytes) -> None:
+        if line:
+            self._tell(line.decode(errors="replace"))
+
+
+def was_locked(ended: Ended) -> bool:
+    """Whether somebody else worked in the repository."""
+    return ended.outcome is Outcome.LOCKED
