@@ -58,10 +58,14 @@ def is_due(recovery: Recovery, last_us: int | None, tried_us: int | None, now_us
     """Whether a rehearsal may begin now."""
     if recovery.paused_until_us is not None and now_us < recovery.paused_until_us:
         return False
+    if last_us is not None and calendar.is_ahead(last_us, now_us):
+        last_us = None  # the clock was set back since: when it was is not known
     due = due_us(recovery, last_us, now_us)
     if due is None or not recovery.scratch or now_us < due:
         return False
-    return tried_us is None or now_us - tried_us >= AGAIN_SECONDS * MICROSECONDS
+    if tried_us is None or calendar.is_ahead(tried_us, now_us):
+        return True
+    return now_us - tried_us >= AGAIN_SECONDS * MICROSECONDS
 
 
 def judge(recovery: Recovery, past: Past, now_us: int) -> Look:

@@ -12,6 +12,7 @@ from agent.practices import recoveries
 from agent.practices.recoveries import Move, Next
 
 HOUR_US = 3_600_000_000
+QUARTER_US = HOUR_US // 4
 NAMES = ("restore backups/files", "playbook rebuild.yml")
 STATES = {
     "i": ExecutionState.INTENT, "d": ExecutionState.DISPATCHED, "+": ExecutionState.SUCCEEDED,
@@ -73,6 +74,11 @@ def test_a_failure_says_which_step_and_how_it_ended() -> None:
         (None, 0, HOUR_US // 3, True),
         (0, 0, HOUR_US, False),
         (0, 0, 2 * HOUR_US, True),
+        (None, HOUR_US, HOUR_US + QUARTER_US - 1, False),
+        (None, HOUR_US, HOUR_US + QUARTER_US, True),
+        (90 * HOUR_US, None, HOUR_US, True),  # the clock was set back since
+        (None, 90 * HOUR_US, HOUR_US, True),
+        (90 * HOUR_US, HOUR_US - 1, HOUR_US, False),
     ],
 )
 def test_a_rehearsal_is_due_by_its_calendar(last_us: int | None, tried_us: int | None, now_us: int, due: bool) -> None:
@@ -80,6 +86,7 @@ def test_a_rehearsal_is_due_by_its_calendar(last_us: int | None, tried_us: int |
     assert not recoveries.is_due(dataclasses.replace(PLAN, every=()), last_us, tried_us, now_us)
     assert not recoveries.is_due(dataclasses.replace(PLAN, scratch=()), last_us, tried_us, now_us)
     assert not recoveries.is_due(dataclasses.replace(PLAN, paused_until_us=now_us + 1), last_us, tried_us, now_us)
+    assert recoveries.is_due(dataclasses.replace(PLAN, paused_until_us=now_us), last_us, tried_us, now_us) is due
 
 
 def attempt(*, passed: bool = True, seconds: float = 240.0, hour: int = 0, host: str = "scratch") -> Attempt:
@@ -93,7 +100,9 @@ def attempt(*, passed: bool = True, seconds: float = 240.0, hour: int = 0, host:
         (None, 3, Verdict.CRITICAL, "never rehearsed, and due for 3.0 h", "overdue"),
         (attempt(), 1, Verdict.OK, "rehearsed on scratch in 4 min, rto 10 min", "good"),
         (attempt(seconds=601), 1, Verdict.CRITICAL, "in 10 min, longer than its rto of 10 min", "slow"),
+        (attempt(), 4, Verdict.OK, "rehearsed on scratch in 4 min, rto 10 min", "good"),  # late by its interval
         (attempt(), 5, Verdict.CRITICAL, "the next rehearsal is due for 3.0 h", "overdue"),
+        (attempt(seconds=600), 1, Verdict.OK, "rehearsed on scratch in 10 min, rto 10 min", "good"),
         (attempt(passed=False), 1, Verdict.CRITICAL, "the last rehearsal failed on scratch: step 1 of 2", "failed"),
     ],
 )
@@ -122,6 +131,23 @@ def test_a_run_that_failed_counts_until_one_succeeds(
     past = Past(watched_us=0, rehearsal=rehearsal, run=run)
     assert words in recoveries.judge(plain, past, 3 * HOUR_US).summary
     assert recoveries.verdict(plain, past, 3 * HOUR_US) == word
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "0.0 s"), (9.9, "9.9 s"), (10.0, "10 s"), (119.0, "119 s"), (120.0, "2 min"), (7199.0, "120 min"),
+     (7200.0, "2.0 h"), (90_000.0, "25.0 h")],
+)  # fmt: skip
+def test_how_long_it_took_is_told_in_fitting_units(seconds: float, words: str) -> None:
+    plain = dataclasses.replace(PLAN, rto_seconds=None)
+    seen = recoveries.judge(plain, Past(watched_us=0, rehearsal=attempt(seconds=seconds)), HOUR_US)
+    assert seen.summary == f"rehearsed on scratch in {words}"
+    assert seen.metrics == {"time": seconds}
+
+
+def test_a_rehearsal_of_the_very_moment_of_a_failed_run_does_not_excuse_it() -> None:
+    past = Past(watched_us=0, rehearsal=attempt(hour=1), run=attempt(passed=False, hour=1, host="web1"))
+    assert recoveries.verdict(PLAN, past, 2 * HOUR_US) == "failed"
 
 
 def test_without_a_calendar_nothing_is_overdue() -> None:
