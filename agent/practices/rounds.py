@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from agent.model.backup import Backup
-from agent.model.cadence import Cadence
+from agent.model.cadence import At, Cadence, Every
 from agent.model.execution import ExecutionKind
 from agent.model.window import Window
 from agent.practices import berths, calendar
@@ -98,11 +98,20 @@ def _regular(backup: Backup, every: Cadence, last_us: int | None, past: Past, no
         return min(now_us, past.watched_us)
     if calendar.is_ahead(last_us, now_us):
         return now_us
-    if not backup.run_missed:
+    if not backup.run_missed and not calendar.is_ahead(past.began_us, now_us):
         last_us = max(last_us, past.began_us)  # what was missed while nobody watched is left out
-    moment = calendar.following(every, last_us)
-    splay = calendar.splay_seconds(backup.key, backup.splay_seconds)
-    return None if moment is None else moment + int(splay * MICROSECONDS)
+    splay_us = int(calendar.splay_seconds(backup.key, backup.splay_seconds) * MICROSECONDS)
+    moments = [moment for rule in every if (moment := _following(rule, last_us, splay_us)) is not None]
+    return min(moments, default=None)
+
+
+def _following(rule: Every | At, last_us: int, splay_us: int) -> int | None:
+    """When a rule comes again after the last run. A splay moves an interval as a whole, or it would come more rarely."""
+    if splay_us and isinstance(rule, Every):
+        moment = calendar.next_due((rule,), last_us - splay_us)
+    else:
+        moment = calendar.following((rule,), last_us)
+    return None if moment is None else moment + splay_us
 
 
 def _again(backup: Backup, ended: Ended | None) -> tuple[int, int, str] | None:

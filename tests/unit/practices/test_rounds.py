@@ -58,6 +58,8 @@ NEVER = DrillPlan(every=(At(text="", rule="monthday", hour=2, monthday=32, zone=
                      id="nine missed nights are one run"),
         pytest.param(plan(every=NIGHTLY, run_missed=False), past(saved_us=NOW - 9 * DAY, began_us=NOW - HOUR),
                      2 * HOUR, id="or none, if the policy says so"),
+        pytest.param(plan(run_missed=False), past(saved_us=NOW - 5 * HOUR, began_us=NOW + 30 * DAY),
+                     ("backup", 4 * HOUR, 1), id="the clock was set back since the agent was started"),
         pytest.param(plan(), past(saved_us=NOW + 61 * SECOND), ("backup", 0, 1), id="the clock was set back"),
         pytest.param(plan(), past(saved_us=NOW + 60 * SECOND), HOUR + 60 * SECOND, id="or only adjusted"),
         pytest.param(plan(paused_until_us=NOW + 5), past(), 5, id="paused"),
@@ -181,6 +183,17 @@ def test_in_ninety_days_with_outages_every_night_is_saved_once_and_an_outage_is_
     assert len({moment // DAY for moment in nights}) == len(nights) == UP
     assert [(moment - NOW) // DAY for moment in made_up] == [4, 17, 41, 80][: len(made_up)]
     assert all(later - sooner >= 2 * HOUR for sooner, later in pairwise(began))
+
+
+@pytest.mark.parametrize(
+    ("interval", "splay"), [(1800.0, 600.0), (3600.0, 3600.0), (21600.0, 7200.0), (7200.0, 86400.0)]
+)
+def test_a_splay_moves_the_runs_of_an_interval_and_makes_them_no_rarer(interval: float, splay: float) -> None:
+    backup = plan(every=(Every(seconds=interval),), splay_seconds=splay)
+    began = simulated(backup, ())
+    gaps = {later - sooner for sooner, later in pairwise(began)}
+    assert gaps <= {int(interval * SECOND) + minutes * MINUTE for minutes in (-5, 0, 5)}  # it is looked so often
+    assert len(began) >= 90 * DAY // int(interval * SECOND) - 1
 
 
 def test_in_ninety_days_nothing_begins_outside_the_window_and_what_was_missed_waits_for_it() -> None:
