@@ -20,6 +20,7 @@ from agent.closed import ClosedModel, Text
 from agent.errors import InputError
 from agent.model.check import RunFrom
 from agent.model.look import Look, Measure, Section, Unit, Verdict
+from agent.transports.framing import TOO_MUCH
 
 # The first word of commands that only look, as devices let people shorten it; RouterOS says it at the end.
 _LOOKS = re.compile(r"(sh(ow?)?|di(s(p(l(ay?)?)?)?)?|get|dir|more|ping|traceroute)\s+\S|/.*\s(print|monitor)\b")
@@ -85,6 +86,8 @@ class Cli:
         """What it printed."""
         if section.timed_out:
             return told(Verdict.UNKNOWN, f"{options.command}: the device did not come to an end in time")
+        if section.exit_code == TOO_MUCH:
+            return told(Verdict.UNKNOWN, f"{options.command}: it printed {section.text}: ask for less, as by | include")
         text = section.text.strip()
         if (refused := _REFUSED.search(text[:400])) is not None:
             return told(Verdict.UNKNOWN, f"{options.command}: the device says {one_line(refused[0])}", evidence=text)

@@ -20,6 +20,7 @@ from agent.model.host import Host
 from agent.model.look import Section
 from agent.transports import login
 from agent.transports.dial import LOGIN_BYTES
+from agent.transports.framing import TIMED_OUT, TOO_MUCH
 from agent.transports.shell import EndedError
 from agent.transports.ssh import Scripts, SshPool
 
@@ -162,7 +163,10 @@ class CommandLine:
         return cls(transport, connection, bounded, where)
 
     def ask(self, scripts: Scripts, deadline: Deadline) -> list[Section]:
-        """Each command, one after the other; one section each. After one that does not end, the rest is not asked."""
+        """Each command, one after the other; one section each. After one that does not end, the rest is not asked.
+
+        One that prints too much is the last, and the session is over then: the rest is for another one.
+        """
         sections: list[Section] = []
         for command, seconds in scripts:
             soon = min(deadline, Deadline.after(deadline.clock, seconds), key=lambda one: one.at_ns)
@@ -173,8 +177,12 @@ class CommandLine:
             except TimeoutError:
                 self.hang_up()  # what still comes would be taken for the answer to the next command
                 left = len(scripts) - len(sections)
-                return [*sections, *[Section(text="", exit_code=124, timed_out=True)] * left]
+                return [*sections, *[Section(text="", exit_code=TIMED_OUT, timed_out=True)] * left]
             except _foreign() as error:
+                if isinstance(error, OutputLimitError) or login.socket_of(self.transport).is_flooded:
+                    self.hang_up()
+                    too_much = f"more than {self._bounded.most_bytes:,} bytes"
+                    return [*sections, Section(text=too_much, exit_code=TOO_MUCH)]
                 gone = isinstance(error, EOFError | OSError | paramiko.SSHException) and not self._bounded.heard
                 if gone and not sections:
                     raise EndedError(f"{self._where} has closed the session", hint="it is opened again") from error
@@ -223,7 +231,7 @@ def _foreign() -> tuple[type[Exception], ...]:
 
 def _broken(where: str, error: Exception, deadline: Deadline, what: str) -> TransportError:
     if isinstance(error, OutputLimitError):
-        return OutputLimitError(f"{where} sent {error}", hint="ask for less: show … | include …")
+        return OutputLimitError(f"{where} sent {error} before its prompt", hint="what runs there?")
     if isinstance(error, TimeoutError) or deadline.is_over():
         return TransportError(f"{where} did not answer in time", hint="is ansible_network_os right, is it overloaded?")
     words = str(error).strip().partition("\n")[0]

@@ -21,6 +21,7 @@ NOISE_LIMIT = 65_536  # bytes of greeting, such as a motd, that we are ready to 
 _BLOCK = 32_768  # what an SSH packet holds
 _RECORD = re.compile(rb"=(\d+);|[\[\]!]")  # what follows a marker
 TIMED_OUT = 124  # the exit code that timeout(1) made customary
+TOO_MUCH = 141  # what a shell says of a program that wrote on after its reader had left: 128 + SIGPIPE
 
 # timeout(1) is missing on small systems and would cost an exec per script, so the shell itself keeps the time: a
 # subshell sleeps beside the script (the dog); when it wakes up, it stops and kills the script's tree, parents first, so

@@ -28,7 +28,7 @@ class Session(Protocol):
         """The connection."""
 
     def ask(self, scripts: Scripts, deadline: Deadline, /) -> list[Section]:
-        """One section for each."""
+        """One section for each; fewer, but not none, when the session is over and another one is to answer the rest."""
 
     def hang_up(self) -> None:
         """End it, and the connection."""
@@ -106,7 +106,7 @@ class SshPool:
             return []
         with self._hold(host, deadline) as line:
             try:
-                return self._ask(line, host, scripts, deadline)
+                return self._ask_all(line, host, scripts, deadline)
             except BaseException:
                 _drop(line)
                 raise
@@ -148,6 +148,13 @@ class SshPool:
             if self._lines.get(host.name) is not line:
                 _drop(line)  # it was closed while we were busy
             line.busy.release()
+
+    def _ask_all(self, line: _Line, host: Host, scripts: Scripts, deadline: Deadline) -> list[Section]:
+        sections = self._ask(line, host, scripts, deadline)
+        while len(sections) < len(scripts):
+            _drop(line)
+            sections += self._ask(line, host, scripts[len(sections) :], deadline)
+        return sections
 
     def _ask(self, line: _Line, host: Host, scripts: Scripts, deadline: Deadline) -> list[Section]:
         self._check_kept(line, host)

@@ -16,7 +16,7 @@ from ntc_templates.parse import parse_output  # type: ignore[import-untyped]  # 
 from agent.checks.cli import Cli, CliOptions
 from agent.clock import Deadline, SystemClock
 from agent.closed import SecretRef
-from agent.errors import HostKeyError, InputError, OutputLimitError, TransportError
+from agent.errors import HostKeyError, InputError, TransportError
 from agent.model.cadence import Every
 from agent.model.check import Check, Rules, RunFrom, reach_key
 from agent.model.host import Connection, Host
@@ -155,6 +155,27 @@ def playing(*answers: bytes) -> Play:
     return play
 
 
+def playing_by(answers: dict[bytes, bytes]) -> Play:
+    """A switch that answers by the word of the command."""
+
+    def play(channel: paramiko.Channel) -> None:
+        channel.sendall(PROMPT)
+        line = b""
+        while data := channel.recv(1024):
+            line += data
+            while b"\n" in line:
+                said, _, line = line.partition(b"\n")
+                command = said.strip()
+                channel.sendall(command + b"\r\n")
+                for word, answer in answers.items():
+                    if word in command:
+                        for at in range(0, len(answer), 32_000):
+                            channel.sendall(answer[at : at + 32_000])
+                channel.sendall(PROMPT)
+
+    return play
+
+
 def switch(peer: Peer, pool: SshPool, **variables: Any) -> Host:
     """The peer as a Cisco switch of the inventory."""
     told = {"ansible_network_os": "cisco.ios.ios", "ansible_password": PASSWORD, **variables}
@@ -201,8 +222,28 @@ def test_a_device_that_prints_without_end_is_cut_off(pool: SshPool) -> None:
 
     with ssh_peer(flood, password=PASSWORD) as peer:
         host = switch(peer, pool)
-        with pytest.raises(OutputLimitError, match=f"{MOST_BYTES:,} bytes"):
-            pool.run_batch(host, [("show tech-support", 20.0)], soon())
+        asked = check(host, command="show tech-support"), check(host, command="show version")
+        found = looked(pool, host, *asked)
+        assert found[reach_key(host.name)].look.verdict is Verdict.OK, "it is there, and says too much"
+        for one in asked:
+            look = found[one.key].look
+            assert (look.verdict, f"more than {MOST_BYTES:,} bytes" in look.summary) == (Verdict.UNKNOWN, True)
+
+
+def test_a_command_that_prints_too_much_costs_the_others_nothing(pool: SshPool) -> None:
+    with ssh_peer(
+        playing_by({b"tech": b"x" * 40_000_000, b"version": b"Cisco IOS", b"clock": b"noon"}), password=PASSWORD
+    ) as peer:
+        host = switch(peer, pool)
+        asked = [check(host, command=f"show {one}") for one in ("version", "tech", "clock")]
+        for connections in (2, 3):
+            found = looked(pool, host, *asked)
+            looks = [found[one.key].look for one in asked]
+            assert [look.verdict for look in looks] == [Verdict.OK, Verdict.UNKNOWN, Verdict.OK]
+            assert [look.summary for look in looks[::2]] == ["Cisco IOS", "noon"]
+            assert found[reach_key(host.name)].look.verdict is Verdict.OK
+            assert pool.counts().connections == connections
+        pool.close_host(host.name)
 
 
 def test_a_device_that_falls_silent_costs_its_time_alone(pool: SshPool) -> None:

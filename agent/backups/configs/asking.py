@@ -7,10 +7,11 @@ from pathlib import Path
 from agent.backups import Job, Setting
 from agent.clock import Deadline
 from agent.closed import SecretRef
-from agent.errors import InputError, TransportError
+from agent.errors import InputError, OutputLimitError, TransportError
 from agent.model.device import Device
 from agent.model.host import Connection, Host
 from agent.transports.device import device_pool
+from agent.transports.framing import TOO_MUCH
 from agent.transports.openssh import Login, Route
 from agent.transports.ssh import SshPool
 
@@ -37,6 +38,10 @@ class Line:
         seconds = min(self._deadline.remaining_seconds(), MOST_SECONDS)
         soon = Deadline.after(self._deadline.clock, seconds)
         (section,) = self._pool.run_batch(self._host, [(command, seconds)], soon)
+        if section.exit_code == TOO_MUCH:
+            raise OutputLimitError(
+                f"{self._host.name} sent {section.text}", hint="is that a configuration? see `command`"
+            )
         if section.timed_out:
             raise TransportError(
                 f"{self._host.name} did not come to an end in time",
