@@ -137,6 +137,9 @@ def _backup_on(
             options = options_for(engine, entry.kind, entry.given, place / entry.kind, host, wrong)
         if options is None:
             return
+        if getattr(options, "run_from", None) == "host" and (why := repositories.cannot_be_lent(plan.repository, host)):
+            wrong.append((place / entry.kind / "run_from").fault(why))
+            return
         whole = expand_around.on_host(plan, entry.spec, host, place, wrong)
         yield dataclasses.replace(whole, key=key_of(plan.item, name), host=name, options=options)
 

@@ -8,6 +8,7 @@ from agent.backups.restic import location
 from agent.backups.restic.location import CREDENTIALS, Backend
 from agent.closed import SecretRef
 from agent.model.backup import Repository
+from agent.model.host import Host
 from agent.model.upkeep import CheckPlan
 from agent.policy import faults as wrongs
 from agent.policy import when
@@ -63,6 +64,17 @@ def names_no_folder(used: Iterable[Repository], host: str) -> str:
             _ = location.at_host("/", host) if one.per_host else ""
     except ValueError as error:
         return f"{error} of repository {one.name}"
+    return ""
+
+
+def cannot_be_lent(repository: Repository, host: Host) -> str:
+    """Why a restic on the host cannot save into this repository; empty when it can."""
+    if not host.is_remote:
+        return f"host {host.name!r} is this machine: restic runs there anyway, leave 'run_from' out"
+    if not repository.url.startswith("/"):
+        return f"for `run_from: host`, the repository is a folder of this machine, and {repository.name!r} is none"
+    if not repository.per_host:
+        return f"for `run_from: host`, each host has a repository of its own, and {repository.name!r} has `per_host: false`"
     return ""
 
 
