@@ -34,12 +34,13 @@ Told = Callable[[int, int], None]  # how many of how many hosts have been asked
 def everything(parts: "Parts", told: Told = lambda _done, _of: None) -> Findings:
     """All examinations; those that need the policies are left out when these cannot be loaded."""
     clock = parts.clock()
-    yield from tools(clock)
     try:
         path, loaded = parts.config_path(), parts.load()
     except WatchkeeperError as error:
+        yield from tools(clock)
         yield Finding("fail", "config", str(error), error.hint)
         return
+    yield from tools(clock, loaded.policies.config.backups.restic if loaded.policies is not None else "")
     yield from _files(path, [str(problem) for problem in loaded.problems])
     if loaded.policies is None:
         return
@@ -51,16 +52,18 @@ def everything(parts: "Parts", told: Told = lambda _done, _of: None) -> Findings
     yield from _hosts(loaded.policies, clock, told)
 
 
-def tools(clock: "Clock") -> Findings:
-    """The programs that we call, and their versions."""
+def tools(clock: "Clock", own_restic: str = "") -> Findings:
+    """The programs that we call, and their versions; `own_restic` is the one that config.yaml names, if it does."""
     from agent.backups.restic.version import parse_version
 
     def restic(text: str) -> str:
-        return f"restic {'.'.join(map(str, parse_version(text)))}"
+        return f"restic {'.'.join(map(str, parse_version(text)))}{f', as {own_restic}' if own_restic else ''}"
 
     ansible = str(Path(sys.executable).parent / "ansible-playbook")
+    install = "apt-get install restic (0.14 or newer)"
+    correct = f"correct `backups: {{restic: …}}` in config.yaml, or take it out and {install}"
     known: tuple[tuple[str, list[str], Callable[[str], str], str], ...] = (
-        ("restic", ["restic", "version"], restic, "apt-get install restic (0.14 or newer)"),
+        ("restic", [own_restic or "restic", "version"], restic, correct if own_restic else install),
         ("ansible", [ansible, "--version"], _first_line, "pip install ansible-core, beside this program"),
         ("ssh", ["ssh", "-V"], _first_line, "apt-get install openssh-client"),
         ("git", ["git", "--version"], _first_line, "apt-get install git"),
