@@ -25,8 +25,9 @@ from agent.runtime.gates import Admission, Gatekeeper, Wanted
 from agent.runtime.looking import Looker
 from agent.runtime.pipeline import Pipeline
 from agent.runtime.recovery_records import Records
+from agent.runtime.scheduler import batches
 from agent.runtime.waking import Waking
-from agent.runtime.workers import Workers
+from agent.runtime.workers import Workers, guard
 from agent.store.tx import Tx
 
 NEWS_SECONDS = 5.0  # how often it is looked whether others began or ended one, while they write at all
@@ -164,10 +165,10 @@ class Recoveries:
         seen: dict[str, tuple[Verdict, str]] = dict.fromkeys(
             course.recovery.verify, (Verdict.UNKNOWN, "there is no such check any more")
         )
-        for check in checks:
-            on = self._book.policies.hosts.get(check.host) if check.host else None
-            results = {one.key: one for one in await self._pipeline.watch(on, [check])}
-            seen[check.key] = _judged(check, results.get(check.key))
+        for host, together in batches(checks):
+            on = self._book.policies.hosts.get(host) if host else None
+            results = {one.key: one for one in await self._pipeline.watch(on, together)}
+            seen |= {check.key: _judged(check, results.get(check.key)) for check in together}
         return seen
 
     def _praise(self, plan: Execution, course: Course) -> str:
@@ -219,7 +220,7 @@ class Recoveries:
                 taken = await self._workers.write(self.records.take, plan)
             except ConflictError:
                 continue
-            await self.advance(taken)
+            await guard(f"recovery {taken.number}", self.advance(taken), otherwise=lambda _: None)
         self._is_busy = bool(mine)
         before, self._open = self._open, frozenset(plan.correlation_id for plan in found)
         for key in before - self._open:

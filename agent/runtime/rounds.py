@@ -23,7 +23,7 @@ from agent.runtime.executor import Executor
 from agent.runtime.saves import Saves
 from agent.runtime.surroundings import Surroundings, steps
 from agent.runtime.waking import Waking
-from agent.runtime.workers import Workers
+from agent.runtime.workers import Workers, guard
 from agent.store import backups, dues, executions, leases
 from agent.store.engine import Store
 from agent.store.tx import Reader
@@ -73,10 +73,11 @@ class Rounds:
         self.waking.rest()
         started = 0
         for key in await self._workers.look(self._open):
-            started += await self.go_on(key) is not None
+            going_on = guard(f"the round of {key}", self.go_on(key), otherwise=lambda _: None)
+            started += await going_on is not None
         found = await self._workers.look(self.due, self._clock.now())
-        begun = await asyncio.gather(*(self._begin(one) for one in found))
-        return started + sum(begun)
+        beginning = (guard(f"{one.kind} of {one.key}", self._begin(one), otherwise=lambda _: False) for one in found)
+        return started + sum(await asyncio.gather(*beginning))
 
     def _open(self) -> tuple[str, ...]:
         with self._store.read() as reader:

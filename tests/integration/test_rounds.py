@@ -15,6 +15,7 @@ from agent.runtime import holds
 from agent.runtime.agent import Agent
 from agent.runtime.gates import Wanted
 from agent.runtime.orders import Orders
+from agent.runtime.recovery_records import Order
 from agent.runtime.rota import Rota
 from agent.store import counters, dues, executions, ids
 from agent.store.engine import Store
@@ -154,10 +155,42 @@ def test_what_came_with_a_reload_is_watched_from_then_on(agent: Agent, tmp_path:
 recoveries:
   back: {steps: [{restore: backups/fresh}]}
 """
-    (tmp_path / "policies/shop.yaml").write_text(POLICY.rstrip() + new)
-    orders = Orders(agent, Rota(agent))
-    orders.reload_soon()
-    asyncio.run(orders.turn(is_news=False))
+    asyncio.run(reloaded(agent, tmp_path, new))
     with agent.store.read() as reader:
         marks = dues.last_runs(reader)
     assert {"watched:shop/backups/fresh@here", "watched:shop/recoveries/back@here"} <= set(marks)
+
+
+def test_a_round_that_cannot_be_read_holds_up_no_other(agent: Agent) -> None:
+    broken = "shop/backups/broken@here"
+    filed(agent.store, broken, ExecutionKind.PREPARE, ExecutionState.SUCCEEDED, args={"round": 7})
+    args = {"round": 8, "attempt": 1, "prepares": True, "cleanup": None}
+    filed(agent.store, GONE, ExecutionKind.PREPARE, ExecutionState.SUCCEEDED, args=args)
+    with agent.store.write() as tx:
+        holds.note_begin(tx, broken, 7)
+        holds.note_begin(tx, GONE, 8)
+        dues.mark(tx, f"backup:{KEY}", CLOCK.now())
+    asyncio.run(agent.rounds.start_due())
+    with agent.store.read() as reader:
+        assert executions.listing(reader, correlation_id=GONE)[0].summary == "its policy is gone"
+
+
+async def reloaded(agent: Agent, home: Path, new: str) -> None:
+    """The policy with something new in it, in force."""
+    (home / "policies/shop.yaml").write_text(POLICY.rstrip() + new)
+    orders = Orders(agent, Rota(agent))
+    orders.reload_soon()
+    await orders.turn(is_news=False)
+
+
+def test_what_proves_a_recovery_is_looked_at_together(agent: Agent, tmp_path: Path) -> None:
+    """A host that just came back may be slow to answer: one after the other, its checks would stop all recoveries."""
+    checks = "".join(f"""
+  {mine}: {{command: {{command: "touch {tmp_path}/{mine}; n=0; until test -e {tmp_path}/{other}; do n=$((n+1));
+    test $n -gt 30 && exit 2; sleep 0.1; done"}}}}""" for mine, other in (("one", "two"), ("two", "one")))  # fmt: skip
+    steps = "steps: [{restore: backups/files}], verify: [checks/one, checks/two]"
+    asyncio.run(reloaded(agent, tmp_path, f"\nchecks:{checks}\nrecoveries:\n  back: {{{steps}}}\n"))
+    recovery = agent.book.policies.recoveries["shop/recoveries/back@here"]
+    plan = agent.recoveries.records.file(Order(recovery=recovery, onto="here", actor="oncall", why="it burnt"))
+    filed(agent.store, plan.id, ExecutionKind.RESTORE, ExecutionState.SUCCEEDED)
+    assert asyncio.run(agent.recoveries.advance(plan)).state is ExecutionState.SUCCEEDED
