@@ -59,6 +59,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "docs/backup-rounds.md",
             "docs/drills.md",
             "docs/databases.md",
+            "docs/files.md",
             "docs/upkeep.md",
             "README.md",
         )
