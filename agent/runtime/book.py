@@ -114,12 +114,12 @@ class Book:
         return tuple(self._restless)
 
     def askers(self, key: str) -> tuple[str, ...]:
-        """The checks whose remedy is to be proven by this one."""
-        return tuple(asker for asker, proofs in self._askers.items() if key in proofs)
+        """The checks whose remedy is to be proven by this one. Taken at once: another thread may keep a state meanwhile."""
+        return tuple(asker for asker, proofs in list(self._askers.items()) if key in proofs)
 
     def wanted_proofs(self) -> frozenset[str]:
         """The checks that are to be looked at soon, for they prove a remedy."""
-        return frozenset(key for proofs in self._askers.values() for key in proofs)
+        return frozenset(key for proofs in list(self._askers.values()) for key in proofs)
 
     def failing_parents(self, key: str) -> tuple[str, ...]:
         """Which of a check's parents fail now."""

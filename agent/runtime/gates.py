@@ -196,11 +196,9 @@ class Gatekeeper:
         return max(LEDGER_SECONDS, *(budget.seconds for budget in budgets))
 
     def _unhealthy(self) -> frozenset[str]:
-        states = self._book.states()
+        states = list(self._book.states().items())  # at once: others may read in what is new
         return frozenset(
-            host
-            for key, state in states.items()
-            if state.hard is Verdict.CRITICAL and (host := host_of(key)) is not None
+            host for key, state in states if state.hard is Verdict.CRITICAL and (host := host_of(key)) is not None
         )
 
     def _kill_switch(self, tx: Tx) -> str:
