@@ -123,15 +123,14 @@ def sample_bytes(folder: Path) -> float:
     catalogue, levels = samples.Catalogue(), [random.uniform(0.1, 0.9) for _ in range(SERIES)]
     with store.write() as tx:
         names = [samples.Name(f"bench/checks/one@host-{number}", "", "used") for number in range(SERIES)]
-        catalogue.learn(tx, names)
-    numbers = [catalogue.known(name.key)[name.instance, name.metric] for name in names]
+        numbers = catalogue.learn(tx, names)
     before = on_disk(store.path)
     for minute in range(24 * 60):
         at_us = clock.began_us + minute * 60 * MICROSECONDS
         levels = [min(1.0, max(0.0, level + random.gauss(0, 0.004))) for level in levels]
         with store.write() as tx:
             tenth = at_us // samples.TENTH_US
-            samples.append(tx, [(number, tenth, level) for number, level in zip(numbers, levels, strict=True)])
+            samples.append(tx, samples.Batch(numbers, [tenth] * SERIES, levels))
             if minute % 60 == 59:
                 samples.pack(tx, at_us + HOUR_US)
     store.close()

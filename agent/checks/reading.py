@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from agent.closed import Text
-from agent.model.look import NO_METRICS, Look, Measure, Unit, Verdict
+from agent.model.look import NOTHING, Look, Measure, Unit, Verdict
 
 SUMMARY_CHARACTERS = 200  # one line of a terminal or a ticket's title
 _PATTERN_STEPS = 4_000  # RE2 is linear in the text, but times these at worst: `.{0,100}` has 900
@@ -52,7 +52,7 @@ def told(  # noqa: PLR0913  # a keyword for each field of a look
     verdict: Verdict,
     summary: str,
     *,
-    metrics: Mapping[str, Measure] = NO_METRICS,
+    metrics: Mapping[str, Measure] = NOTHING,
     units: Mapping[str, Unit] = MappingProxyType({}),
     instances: Mapping[str, Look] = MappingProxyType({}),
     evidence: str = "",

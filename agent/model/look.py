@@ -38,7 +38,7 @@ class Unit(enum.StrEnum):
 
 
 Measure = float | str
-NO_METRICS: Mapping[str, Measure] = MappingProxyType({})
+NOTHING: Mapping[str, Any] = MappingProxyType({})  # one for all: there are tens of thousands of looks
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,9 +53,9 @@ class Look:
 
     verdict: Verdict
     summary: str
-    metrics: Mapping[str, Measure] = dataclasses.field(default_factory=lambda: NO_METRICS)
-    units: Mapping[str, Unit] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
-    instances: Mapping[str, "Look"] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
+    metrics: Mapping[str, Measure] = dataclasses.field(default_factory=lambda: NOTHING)
+    units: Mapping[str, Unit] = dataclasses.field(default_factory=lambda: NOTHING)
+    instances: Mapping[str, "Look"] = dataclasses.field(default_factory=lambda: NOTHING)
     evidence: str = ""
     memory: Any = dataclasses.field(default=None, compare=False, repr=False)
 

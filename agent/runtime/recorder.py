@@ -3,17 +3,14 @@
 Up to a batch may be lost in a crash; the inputs of decisions never go this way.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Container, Sequence
 
 from agent.clock import Clock
-from agent.model.look import Look, Result
+from agent.model.look import Result
 from agent.runtime.memories import Due, Memories
 from agent.runtime.workers import Workers
 from agent.store import looks, memories, samples
 from agent.store.engine import Store
-from agent.store.samples import Name
-
-Unknown = list[tuple[Name, int, float]]  # samples of series that have no number yet, and when, in tenths of a second
 
 
 class Recorder:
@@ -27,13 +24,17 @@ class Recorder:
         self._shelf = looks.Shelf()
         self._catalogue = samples.Catalogue()
         self._version = -1
-        self._samples: list[samples.Measured] = []
-        self._unknown: Unknown = []
+        self._noted: list[Result] = []
+        self._keys: Container[str] | None = None  # to be told to the shelf
 
     def begin(self) -> None:
         """Take up what the looks of an earlier process left; for the one daemon of a state folder."""
         with self._store.read() as reader:
             self._left.begin(memories.read(reader))
+
+    def adopt(self, keys: Container[str]) -> None:
+        """These are looked at from now on: what was seen of others is not written again."""
+        self._keys = keys
 
     def settle(self, key: str) -> None:
         """A result is followed through, and its state durable: only now may what its look left be written."""
@@ -45,49 +46,37 @@ class Recorder:
 
     def note(self, result: Result) -> None:
         """Remember a result as the latest of its key, and its numbers as samples."""
-        self._shelf.note(result)
-        known, tenth = self._catalogue.known(result.key), result.ended_us // samples.TENTH_US
-        for name, look in result.look.instances.items():
-            self._measure(result.key, name, look, known, tenth)
-        self._measure(result.key, "", result.look, known, tenth)
-
-    def _measure(self, key: str, instance: str, look: Look, known: Mapping[tuple[str, str], int], tenth: int) -> None:
-        for metric, value in look.metrics.items():
-            if isinstance(value, str):
-                continue
-            number = known.get((instance, metric))
-            if number is None:
-                self._unknown.append((Name(key, instance, metric), tenth, value))
-            else:
-                self._samples.append((number, tenth, value))
+        self._noted.append(result)
 
     def flush_if_needed(self) -> Awaitable[None] | None:
         """The flush to be awaited; None while nothing waits."""
-        return None if self._shelf.is_clean() and not self._left.due() else self.flush()
+        return self.flush() if self._noted or self._left.due() else None
 
     async def flush(self, *, last: bool = False) -> None:
         """Write what waits, in one transaction; as the `last` one of this process, all that may be of use to the next."""
         left = self._left.due(last=last)
-        if self._shelf.is_clean() and not left:
+        if not self._noted and not left:
             return
-        taken = self._shelf.take(), self._samples, self._unknown, left
-        self._samples, self._unknown = [], []
-        self._shelf.absorb(await self._workers.write(self._save, *taken))
+        noted, self._noted = self._noted, []
+        await self._workers.write(self._save, noted, left)
         self._left.written(left)
 
-    def _save(
-        self, rows: dict[str, looks.Rows], measured: list[samples.Measured], unknown: Unknown, left: tuple[Due, ...]
-    ) -> dict[str, looks.Rows]:
+    def _save(self, noted: Sequence[Result], left: tuple[Due, ...]) -> None:
+        catalogue, self._catalogue = self._catalogue, samples.Catalogue()  # what it learns is true once it is durable
+        gathering = samples.Gathering(catalogue)
+        for result in noted:
+            self._shelf.note(result)
+            gathering.note(result)
+        if (keys := self._keys) is not None:
+            self._shelf.forget_others(keys)
+            self._keys = None
         version, texts = self._store.data_version(), self._left.rows(left)
         with self._store.write(is_news=False) as tx:
-            joined = looks.write(tx, rows, merge=version != self._version)
-            self._catalogue.learn(tx, [name for name, _, _ in unknown])
-            for name, tenth, value in unknown:
-                measured.append((self._catalogue.known(name.key)[name.instance, name.metric], tenth, value))
-            samples.append(tx, measured)
+            self._shelf.write(tx, merge=version != self._version)
+            samples.append(tx, gathering.batch(tx))
             memories.write(tx, texts)
-        self._version = version
-        return joined
+        self._shelf.written()
+        self._version, self._catalogue = version, catalogue
 
     async def pack(self) -> None:
         """Pack the hours that are over, and roll up the days."""

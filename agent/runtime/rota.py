@@ -37,6 +37,7 @@ class Rota:
         book, checks = self._agent.book, self._agent.book.policies.checks
         never = [key for key in checks if book.state(key).raw is None]
         self._agent.scheduler.adopt(checks.values(), soon=never)
+        self._agent.recorder.adopt({*checks, TALLY})
         self.hurry(checks)
 
     def hurry(self, keys: Iterable[str]) -> tuple[str, ...]:

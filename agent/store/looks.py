@@ -6,7 +6,7 @@ The inputs of decisions are in the states; what is here may be a few seconds old
 import dataclasses
 import functools
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -48,52 +48,41 @@ def place_of(key: str) -> str:
     return host_of(key) or f"@{zlib.crc32(key.encode()) % _SPREAD}"
 
 
-Rows = dict[str, Any]  # key → the result itself, or its stored row
-
-
 class Shelf:
-    """All latest looks of one process in memory, and which rows are to be written. Belongs to one thread.
-
-    `take` hands over what waits; `write` may run in another thread; `absorb` takes back what it found there.
-    """
+    """All latest looks of one process, as they are stored, and which rows are to be written. Belongs to the writer's thread."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, Rows] = {}
+        self._rows: dict[str, dict[str, bytes]] = {}  # by place, then by key: its member of the row's JSON document
         self._dirty: set[str] = set()
 
     def note(self, result: Result) -> None:
         """Keep a result as the latest of its key."""
         place = place_of(result.key)
-        self._rows.setdefault(place, {})[result.key] = result
+        self._rows.setdefault(place, {})[result.key] = _member(result)
         self._dirty.add(place)
 
-    def is_clean(self) -> bool:
-        """Whether nothing waits to be written."""
-        return not self._dirty
+    def write(self, tx: Tx, *, merge: bool) -> None:
+        """Write what waits; with `merge`, other processes may have written since, and what is newer of theirs is kept.
 
-    def take(self) -> dict[str, Rows]:
-        """What waits to be written, by place; from now on it does not wait any more."""
-        places, self._dirty = self._dirty, set()
-        return {place: dict(self._rows[place]) for place in places}
+        It waits on until `written` is called, once the transaction is durable.
+        """
+        for place, stored in _documents(tx, self._dirty) if merge else ():
+            mine = self._rows[place]
+            for key, row in stored.items():
+                if key not in mine or row[0] > loads(_document([mine[key]]))[key][0]:
+                    mine[key] = dumps({key: row}).encode()[1:-1]
+        rows = [{"place": place, "document": _document(self._rows[place].values())} for place in self._dirty]
+        if rows:
+            tx.connection.execute(_UPSERT, rows)
 
-    def absorb(self, found: Mapping[str, Rows]) -> None:
-        """Keep what other processes had written of the same places."""
-        for place, rows in found.items():
-            mine = self._rows.setdefault(place, {})
-            mine.update({key: row for key, row in rows.items() if key not in mine or _is_newer(row, mine[key])})
+    def written(self) -> None:
+        """What waited is durable."""
+        self._dirty.clear()
 
-
-def write(tx: Tx, taken: Mapping[str, Rows], *, merge: bool) -> dict[str, Rows]:
-    """Write rows; with `merge` those keys first join that another process has looked at. Returns what joined."""
-    joined: dict[str, Rows] = {}
-    for place, stored in _documents(tx, taken) if merge else ():
-        mine = taken[place]
-        joined[place] = {key: row for key, row in stored.items() if key not in mine or _is_newer(row, mine[key])}
-        mine.update(joined[place])
-    rows = [{"place": place, "document": _text(mine)} for place, mine in taken.items()]
-    if rows:
-        tx.connection.execute(_UPSERT, rows)
-    return joined
+    def forget_others(self, keys: Container[str]) -> None:
+        """Keep only these: no policy names the others any more."""
+        for place, rows in list(self._rows.items()):
+            self._rows[place] = {key: member for key, member in rows.items() if key in keys}
 
 
 def save(tx: Tx, results: Iterable[Result]) -> None:
@@ -101,7 +90,7 @@ def save(tx: Tx, results: Iterable[Result]) -> None:
     shelf = Shelf()
     for result in results:
         shelf.note(result)
-    write(tx, shelf.take(), merge=True)
+    shelf.write(tx, merge=True)
 
 
 def latest(reader: Reader, keys: Collection[str] | None = None) -> dict[str, LatestLook]:
@@ -122,7 +111,7 @@ def forget(tx: Tx, keys: Collection[str]) -> None:
     for place, rows in list(_documents(tx, {place_of(key) for key in keys})):
         left = {key: row for key, row in rows.items() if key not in gone}
         if left:
-            tx.connection.execute(_UPSERT, {"place": place, "document": _text(left)})
+            tx.connection.execute(_UPSERT, {"place": place, "document": dumps(left)})
         else:
             tx.connection.execute(_FORGET, {"at_place": place})
 
@@ -139,17 +128,16 @@ def _documents(reader: Reader, places: Collection[str] | None) -> Iterable[tuple
             yield row.place, loads(row.document)
 
 
-def _is_newer(row: list[Any], known: Any) -> bool:
-    at_us: int = known.ended_us if isinstance(known, Result) else known[0]
-    return bool(row[0] > at_us)  # a stored row against one of ours
-
-
-def _text(rows: Mapping[str, Any]) -> str:
-    document = {key: _row(row) if isinstance(row, Result) else row for key, row in rows.items()}
+def _member(result: Result) -> bytes:
+    document = {result.key: _row(result)}
     try:
-        return to_json(document, inf_nan_mode="strings").decode()
+        return to_json(document, inf_nan_mode="strings")[1:-1]
     except (PydanticSerializationError, UnicodeEncodeError):  # half a character from a host, or a read-only mapping
-        return dumps(_cleaned(document))
+        return dumps(_cleaned(document)).encode()[1:-1]
+
+
+def _document(members: Iterable[bytes]) -> str:
+    return (b"{%b}" % b",".join(members)).decode()
 
 
 def _row(result: Result) -> tuple[object, ...]:

@@ -10,11 +10,12 @@ import struct
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.dialects import sqlite
 
+from agent.model.look import Measure, Result
 from agent.store.tables import sample_batches, sample_days, sample_hours, series
 from agent.store.tx import Reader, Tx, reading
 
@@ -51,9 +52,6 @@ class Sample(NamedTuple):
     value: float
 
 
-Measured = tuple[int, int, float]  # number of a series, tenths of a second since the epoch, value
-
-
 class Hourly(NamedTuple):
     """What is left of an hour after a month."""
 
@@ -63,26 +61,102 @@ class Hourly(NamedTuple):
     high: float
 
 
+Thing = str | tuple[str, str]  # what is measured: a key, or a key and the name of an instance
+
+
+class Series(NamedTuple):
+    """What is measured of one thing: the names of its metrics, and the number of each."""
+
+    names: tuple[str, ...]
+    numbers: tuple[int, ...]
+
+
+_NO_SERIES = Series((), ())
+
+
 class Catalogue:
-    """Names ↔ numbers of series, as far as this process has met them: per key, what it measures."""
+    """Names ↔ numbers of series, as far as this process has met them."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str, dict[tuple[str, str], int]] = {}
+        self._things: dict[Thing, Series] = {}
+        self._shapes: dict[tuple[str, ...], tuple[str, ...]] = {}  # one copy of names that thousands of things share
         self._last = 0
 
-    def known(self, key: str) -> Mapping[tuple[str, str], int]:
-        """The numbers of a key's series, by instance and metric."""
-        return self._numbers.get(key) or {}
+    def of(self, thing: Thing) -> Series:
+        """The series of one thing, as far as they have been met here."""
+        return self._things.get(thing, _NO_SERIES)
 
-    def learn(self, tx: Tx, names: Iterable[Name]) -> None:
-        """Give numbers to names that have none here, from the store or anew."""
-        rows = [name._asdict() for name in names if (name.instance, name.metric) not in self.known(name.key)]
-        if rows:
-            tx.connection.execute(_ADD_SERIES, rows)
-        if rows or not self._numbers:
-            for row in tx.connection.execute(select(series).where(series.c.id > self._last)):
-                self._numbers.setdefault(row.key, {})[row.instance, row.metric] = row.id
-                self._last = max(self._last, row.id)
+    def learn(self, tx: Tx, names: Sequence[Name]) -> list[int]:
+        """The numbers of series; those that have none here get them, from the store or anew."""
+        new = [name for name in names if self._number(name) is None]
+        if new:
+            tx.connection.execute(_ADD_SERIES, [name._asdict() for name in new])
+        if new or not self._things:
+            same = {name.key: name.key for name in new}  # the very texts that the policies hold already
+            for row in tx.connection.execute(select(series).where(series.c.id > self._last).order_by(series.c.id)):
+                self._add(Name(same.get(row.key, row.key), row.instance, row.metric), row.id)
+        return [number for name in names if (number := self._number(name)) is not None]
+
+    def _number(self, name: Name) -> int | None:
+        names, numbers = self.of(_thing(name))
+        return numbers[names.index(name.metric)] if name.metric in names else None
+
+    def _add(self, name: Name, number: int) -> None:
+        before = self.of(_thing(name))
+        names = (*before.names, name.metric)
+        names = self._shapes.setdefault(names, names)
+        self._things[_thing(name)] = Series(names, (*before.numbers, number))
+        self._last = number
+
+
+def _thing(name: Name) -> Thing:
+    return (name.key, name.instance) if name.instance else name.key
+
+
+class Batch(NamedTuple):
+    """Samples of all series, as they come in: number of the series, tenths of a second since the epoch, value."""
+
+    numbers: list[int]
+    tenths: list[int]
+    values: list[float]
+
+
+class Gathering:
+    """Every number in some results."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._batch = Batch([], [], [])
+        self._others: list[tuple[Name, int, float]] = []  # maybe of series that are new
+
+    def note(self, result: Result) -> None:
+        """Take the numbers of one result."""
+        tenth, look = result.ended_us // TENTH_US, result.look
+        self._note(self._catalogue.of(result.key), result.key, "", tenth, look.metrics)
+        for instance, inner in look.instances.items() if look.instances else ():
+            self._note(self._catalogue.of((result.key, instance)), result.key, instance, tenth, inner.metrics)
+
+    def _note(self, known: Series, key: str, instance: str, tenth: int, metrics: Mapping[str, Measure]) -> None:
+        values = metrics.values()
+        if tuple(metrics) == known.names and str not in map(type, values):
+            numbers, tenths, kept = self._batch
+            numbers += known.numbers
+            tenths += (tenth,) * len(values)
+            kept += cast("Iterable[float]", values)
+        else:
+            named = ((Name(key, instance, metric), tenth, value) for metric, value in metrics.items())
+            self._others += [(name, tenth, value) for name, tenth, value in named if not isinstance(value, str)]
+
+    def batch(self, tx: Tx) -> Batch:
+        """All samples; a series that is new is given its number."""
+        numbers, tenths, values = self._batch
+        for number, (_, tenth, value) in zip(
+            self._catalogue.learn(tx, [name for name, _, _ in self._others]), self._others, strict=True
+        ):
+            numbers.append(number)
+            tenths.append(tenth)
+            values.append(value)
+        return self._batch
 
 
 def number_of(reader: Reader, name: Name) -> int | None:
@@ -94,17 +168,17 @@ def number_of(reader: Reader, name: Name) -> int | None:
     return None if found is None else int(found)
 
 
-def append(tx: Tx, measured: Sequence[Measured]) -> None:
+def append(tx: Tx, batch: Batch) -> None:
     """Keep one batch of samples, at most an hour and a half apart, as it is: it is packed when its hour is over."""
-    if not measured:
+    if not batch.numbers:
         return
-    numbers, tenths, values = zip(*measured, strict=True)
-    base = min(tenths)
-    if max(tenths) - base > _MOST_OFFSET:  # a clock that jumped: what does not fit is told as late as the batch allows
-        tenths = tuple(min(tenth, base + _MOST_OFFSET) for tenth in tenths)
-    offsets = array("H", [tenth - base for tenth in tenths])
-    body = array("I", numbers).tobytes() + offsets.tobytes() + array("f", values).tobytes()
-    tx.connection.execute(_ADD_BATCH, {"at_tenth": base, "size": len(numbers), "body": body})
+    base = min(batch.tenths)
+    if max(batch.tenths) - base > _MOST_OFFSET:  # a clock that jumped: what does not fit is told as late as it allows
+        offsets = array("H", [min(tenth - base, _MOST_OFFSET) for tenth in batch.tenths])
+    else:
+        offsets = array("H", [tenth - base for tenth in batch.tenths])
+    body = array("I", batch.numbers).tobytes() + offsets.tobytes() + array("f", batch.values).tobytes()
+    tx.connection.execute(_ADD_BATCH, {"at_tenth": base, "size": len(batch.numbers), "body": body})
 
 
 def pack(tx: Tx, now_us: int) -> int:

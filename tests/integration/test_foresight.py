@@ -21,7 +21,7 @@ from agent.runtime.foresight import Foresight
 from agent.runtime.workers import Workers
 from agent.store import samples
 from agent.store.engine import Store
-from agent.store.samples import TENTH_US, Catalogue, Name
+from agent.store.samples import TENTH_US, Batch, Catalogue, Name
 from tests.fakes import policies
 
 ASKING, OTHER = "shop/checks/disks@web-1", "shop/checks/root@web-1"
@@ -89,19 +89,15 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 def remember(scene: Scene, days: int, daily: float) -> None:
     """So many days of samples, of a file system that fills by so much each day."""
-    catalogue = Catalogue()
     names = [Name(ASKING, "/srv", metric) for metric in ("free", "used")]
     with scene.store.write() as tx:
-        catalogue.learn(tx, names)
-        numbers = [catalogue.known(ASKING)[name.instance, name.metric] for name in names]
+        numbers = Catalogue().learn(tx, names)
         for hour in range(days * 24):
             at = (START_US + hour * HOUR_US) // TENTH_US
             for minute in (5, 30, 55):
                 free = SIZE - daily * (hour + minute / 60) / 24
                 values = (free, 1 - free / SIZE)
-                samples.append(
-                    tx, [(number, at + minute * 600, value) for number, value in zip(numbers, values, strict=True)]
-                )
+                samples.append(tx, Batch(numbers, [at + minute * 600] * 2, list(values)))
         samples.pack(tx, START_US + days * DAY_US)
         samples.roll_up(tx, START_US + days * DAY_US)
     scene.world.at_us, scene.world.free = START_US + days * DAY_US, SIZE - daily * days

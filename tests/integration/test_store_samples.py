@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agent.clock import SystemClock
 from agent.store import samples
 from agent.store.engine import Store
-from agent.store.samples import DAY_US, HOUR_US, TENTH_US, Catalogue, Name
+from agent.store.samples import DAY_US, HOUR_US, TENTH_US, Batch, Catalogue, Name
 from agent.store.tx import Tx
 
 START_US = 20_000 * DAY_US
@@ -29,11 +29,8 @@ def tx(tmp_path: Path) -> Iterator[Tx]:
 
 
 def keep(tx: Tx, catalogue: Catalogue, at_us: int, values: dict[Name, float]) -> None:
-    catalogue.learn(tx, values)
-    numbers = [catalogue.known(name.key)[name.instance, name.metric] for name in values]
-    samples.append(
-        tx, [(number, at_us // TENTH_US, value) for number, value in zip(numbers, values.values(), strict=True)]
-    )
+    numbers = catalogue.learn(tx, list(values))
+    samples.append(tx, Batch(numbers, [at_us // TENTH_US] * len(numbers), list(values.values())))
 
 
 def close(found: Sequence[float], wanted: Sequence[float]) -> bool:
@@ -67,10 +64,9 @@ def test_nothing_is_known_of_what_was_never_measured(tx: Tx) -> None:
 
 def test_two_processes_give_a_series_one_number(tx: Tx) -> None:
     one, other = Catalogue(), Catalogue()
-    one.learn(tx, [USED])
-    other.learn(tx, [USED, FREE])
-    one.learn(tx, [FREE])
-    assert one.known(USED.key) == other.known(USED.key)
+    [first] = one.learn(tx, [USED])
+    assert other.learn(tx, [USED, FREE])[0] == first
+    assert one.learn(tx, [FREE, USED]) == other.learn(tx, [FREE, USED])
 
 
 def test_days_that_are_over_leave_low_mean_and_high_of_each_hour(tx: Tx) -> None:
@@ -98,11 +94,9 @@ def test_after_thirty_days_the_hours_are_left_and_after_thirteen_months_nothing(
 
 
 def test_a_clock_that_jumps_loses_no_sample(tx: Tx) -> None:
-    catalogue = Catalogue()
-    catalogue.learn(tx, [USED])
-    number = catalogue.known(USED.key)["/", "used"]
+    [number] = Catalogue().learn(tx, [USED])
     tenths = [START_US // TENTH_US, (START_US + 3 * HOUR_US) // TENTH_US]
-    samples.append(tx, [(number, tenth, value) for tenth, value in zip(tenths, (1.0, 2.0), strict=True)])
+    samples.append(tx, Batch([number] * 2, tenths, [1.0, 2.0]))
     found = samples.read(tx, USED, START_US, START_US + DAY_US)
     assert [sample.value for sample in found] == [1.0, 2.0]
 

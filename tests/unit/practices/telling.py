@@ -19,7 +19,7 @@ from agent.model.decision import (
     Verb,
     WindowEdge,
 )
-from agent.model.look import NO_METRICS, Look, Measure, Result, Verdict
+from agent.model.look import NOTHING, Look, Measure, Result, Verdict
 from agent.model.state import CheckState, Climb
 from agent.practices.story import step
 
@@ -54,7 +54,7 @@ def letter(verdict: Verdict | None) -> str:
     return next((sign for sign, known in LETTERS.items() if known is verdict), "-")
 
 
-def look(sign: str, summary: str = "seen", metrics: Mapping[str, Measure] = NO_METRICS) -> Look:
+def look(sign: str, summary: str = "seen", metrics: Mapping[str, Measure] = NOTHING) -> Look:
     """A look with the verdict of a letter."""
     return Look(verdict=LETTERS[sign], summary=summary, metrics=metrics)
 

@@ -1,0 +1,93 @@
+"""The recorder: what was seen reaches the disk, also after a write that failed."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from agent.clock import SystemClock
+from agent.errors import StoreError
+from agent.model.look import Look, Result, Verdict
+from agent.runtime.recorder import Recorder
+from agent.runtime.workers import Workers
+from agent.store import looks, samples
+from agent.store.engine import Store
+from agent.store.samples import Name
+
+
+class Disk:
+    """A failpoint: full for as long as it is told so."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+
+    def __call__(self, point: str) -> None:
+        """Called before each commit."""
+        if self.is_full and point == "before-commit":
+            raise StoreError("disk full", hint="make room")
+
+
+def seen(key: str, at_us: int, **metrics: float) -> Result:
+    return Result(key=key, begun_us=at_us, ended_us=at_us, look=Look(verdict=Verdict.OK, summary="", metrics=metrics))
+
+
+def test_a_write_that_failed_mixes_up_no_numbers_and_the_last_looks_are_written_later(tmp_path: Path) -> None:
+    clock, workers, disk = SystemClock(), Workers(1), Disk()
+    store = Store.open(tmp_path / "state", clock, migrate=True, failpoint=disk)
+    recorder, now = Recorder(store, clock, workers), clock.now()
+
+    async def work() -> None:
+        disk.is_full = True
+        recorder.note(seen("s/c/lost@web", now, used=1.0))
+        with pytest.raises(StoreError):
+            await recorder.flush()
+        disk.is_full = False
+        recorder.note(seen("s/c/kept@web", now, used=2.0, free=3.0))
+        await recorder.flush()
+
+    asyncio.run(work())
+    with store.read() as reader:
+        assert set(looks.latest(reader)) == {"s/c/lost@web", "s/c/kept@web"}
+        found = {
+            (key, metric): [sample.value for sample in samples.read(reader, Name(key, "", metric), now - 10**7, now)]
+            for key in ("s/c/lost@web", "s/c/kept@web")
+            for metric in ("used", "free")
+        }
+    assert found == {
+        ("s/c/lost@web", "used"): [], ("s/c/lost@web", "free"): [],
+        ("s/c/kept@web", "used"): [2.0], ("s/c/kept@web", "free"): [3.0],
+    }  # fmt: skip
+    workers.close()
+    store.close()
+
+
+def test_metrics_that_come_and_go_or_turn_into_words_keep_their_own_series(tmp_path: Path) -> None:
+    clock, workers = SystemClock(), Workers(1)
+    store = Store.open(tmp_path / "state", clock, migrate=True)
+    recorder, now, key = Recorder(store, clock, workers), clock.now() // 100_000 * 100_000, "s/c/a@web"
+    told: list[dict[str, float | str]] = [
+        {"used": 1.0}, {"used": 2.0, "free": 20.0}, {"free": 30.0, "used": 3.0}, {"used": "full", "free": 40.0}, {},
+        {"free": 50.0},
+    ]  # fmt: skip
+
+    async def work() -> None:
+        for place, metrics in enumerate(told):
+            look = Look(verdict=Verdict.OK, summary="", metrics=metrics, instances={"/srv": Look(
+                verdict=Verdict.OK, summary="", metrics={"used": float(place)},
+            )})  # fmt: skip
+            at_us = now + place * 1_000_000
+            recorder.note(Result(key=key, begun_us=at_us, ended_us=at_us, look=look))
+            if place % 2:
+                await recorder.flush()
+        await recorder.flush()
+
+    asyncio.run(work())
+    with store.read() as reader:
+        for instance, metric, wanted in (
+            ("", "used", [1.0, 2.0, 3.0]), ("", "free", [20.0, 30.0, 40.0, 50.0]),
+            ("/srv", "used", [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]),
+        ):  # fmt: skip
+            found = samples.read(reader, Name(key, instance, metric), now, now + 10**7)
+            assert [sample.value for sample in found] == wanted, (instance, metric)
+    workers.close()
+    store.close()
