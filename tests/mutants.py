@@ -148,6 +148,29 @@ def tree_of(source: str, index: int | None = None) -> ast.Module:
     return ast.fix_missing_locations(tree)
 
 
+class Teller(ast.NodeTransformer):
+    """Gives every function a first line that calls a name with where the function begins."""
+
+    def __init__(self, name: str, filename: str) -> None:
+        self._name, self._filename = name, filename
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        """The line that `co_firstlineno` gives: of its first decorator, if it has one."""
+        self.generic_visit(node)
+        line = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+        words = ast.Constant(f"{self._filename}:{line}")
+        call = ast.Call(func=ast.Name(self._name, ctx=ast.Load()), args=[words], keywords=[])
+        node.body.insert(0, ast.copy_location(ast.Expr(call), node.body[0]))
+        return node
+
+
+def telling(source: str, name: str, filename: str) -> ast.Module:
+    """A file's tree in which every function that is called tells so to a function of that name."""
+    tree = Teller(name, filename).visit(ast.parse(source))
+    assert isinstance(tree, ast.Module)
+    return ast.fix_missing_locations(tree)
+
+
 def _cell(text: str) -> str:
     short = re.sub(r"\s+", " ", text).replace("|", "¦").replace("`", "'")
     return short if len(short) <= 90 else f"{short[:60]} … {short[-27:]}"

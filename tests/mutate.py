@@ -19,12 +19,12 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType
+from types import CodeType, FunctionType
 
 import hypothesis
 import pytest
 
-from tests.mutants import Mutant, mutants_of, tree_of
+from tests.mutants import Mutant, mutants_of, telling, tree_of
 
 TOP = Path(__file__).resolve().parents[1]
 ROOM = "agent/practices"
@@ -34,15 +34,21 @@ AT_ONCE = 2  # two cores are what a developer and CI have
 PATIENCE = 3  # times what the tests took on the source as it is: a mutant that loops is noticed too
 LEAST_SECONDS = 5  # of processor time, however quick the tests are
 MEMORY_BYTES = 4 << 30  # a mutant that loops may gather
+SAYS = "__says__"  # by which a function of the room says that it was called
 OPTIONS = (
     *("-qq", "-s", "-o", "timeout=0", "-W", "ignore::pytest.PytestAssertRewriteWarning"),
     *("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:faulthandler"),
 )
 
 
+def begins(code: CodeType) -> str:
+    """Where a function begins."""
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
 def key_of(code: CodeType) -> str:
     """How a function is known to every process: where it begins, and its name."""
-    return f"{code.co_filename}:{code.co_firstlineno}:{code.co_qualname}"
+    return f"{begins(code)}:{code.co_qualname}"
 
 
 def codes_of(code: CodeType) -> Iterator[tuple[str, CodeType]]:
@@ -70,7 +76,7 @@ def put_in_place(codes: Mapping[str, CodeType]) -> None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """A test that passed on the source as it is: which functions it called, in how much processor time."""
+    """A test that passed on the source as it is: where the functions begin that it called; its processor time."""
 
     item: pytest.Item
     calls: frozenset[str]
@@ -82,7 +88,8 @@ def runs_of(session: pytest.Session) -> list[Run]:
     reading, writing = os.pipe()
     if not (pid := os.fork()):
         _be_silent()
-        seen = [_seen(session, item) for item in session.items]
+        called = _notice_calls()
+        seen = [_seen(item, called) for item in session.items]
         with os.fdopen(writing, "w") as out:
             json.dump([] if session.testsfailed else seen, out)
         os._exit(0)
@@ -96,19 +103,24 @@ def runs_of(session: pytest.Session) -> list[Run]:
     ]
 
 
-def _seen(session: pytest.Session, item: pytest.Item) -> tuple[list[str], float]:
+def _seen(item: pytest.Item, called: set[str]) -> tuple[list[str], float]:
     """What a test calls in the room, and how long it takes."""
-    room, calls = f"{TOP / ROOM}/", set[CodeType]()
-
-    def called(frame: FrameType, _event: str, _argument: object) -> None:
-        if frame.f_code.co_filename.startswith(room):
-            calls.add(frame.f_code)
-
+    called.clear()
     begun = time.process_time()
-    sys.settrace(called)
-    session.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
-    sys.settrace(None)
-    return sorted(map(key_of, calls)), time.process_time() - begun
+    item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+    return sorted(called), time.process_time() - begun
+
+
+def _notice_calls() -> set[str]:
+    """From now on every function of the room that is called is noted here: it says so in a first line of its own."""
+    called = set[str]()
+    for path in (TOP / ROOM).glob("*.py"):
+        module = sys.modules.get(".".join(path.relative_to(TOP).with_suffix("").parts))
+        if module is not None:
+            vars(module)[SAYS] = called.add
+            tree = telling(path.read_text(encoding="utf-8"), SAYS, str(path))
+            put_in_place(dict(codes_of(compile(tree, path, "exec"))))
+    return called
 
 
 def _be_silent() -> None:
@@ -118,12 +130,15 @@ def _be_silent() -> None:
 
 
 def start(mutant: Mutant, runs: Iterable[Run]) -> int:
-    """Run the tests that the change concerns in a child, the quickest first; its pid. It ends with 0 when all pass."""
+    """Run the tests that the change concerns in a child, the file's own first; its pid. It ends with 0 when all pass."""
     if pid := os.fork():
         return pid
     _be_silent()
     codes = changed_codes(mutant)
-    concerned = sorted((run for run in runs if run.calls & codes.keys()), key=lambda run: run.seconds)
+    changed = {begins(code) for code in codes.values()}
+    own = f"test_{mutant.path.stem}"
+    concerned = [run for run in runs if run.calls & changed]
+    concerned.sort(key=lambda run: (not run.item.path.stem.startswith(own), run.seconds))
     seconds = max(LEAST_SECONDS, PATIENCE * sum(run.seconds for run in concerned))
     signal.setitimer(signal.ITIMER_PROF, seconds)  # processor time: a busy machine is nobody's notice
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
@@ -144,7 +159,7 @@ def survivors(mutants: Sequence[Mutant], runs: Sequence[Run]) -> list[Mutant]:
         if len(under_way) == AT_ONCE:
             alive += _collect(under_way)
         if done % 100 == 0:
-            print(f"{done} of {len(mutants)}, {len(alive)} survive")
+            print(f"{done} of {len(mutants)}, {len(alive)} survive", flush=True)
     while under_way:
         alive += _collect(under_way)
     return sorted(alive, key=lambda mutant: (mutant.path, mutant.line))
@@ -156,7 +171,7 @@ def _collect(under_way: dict[int, Mutant]) -> list[Mutant]:
     mutant = under_way.pop(pid)
     if status != 0:
         return []
-    print(f"survives: {mutant.path.relative_to(TOP)}:{mutant.line} {mutant.name}")
+    print(f"survives: {mutant.path.relative_to(TOP)}:{mutant.line} {mutant.name}", flush=True)
     return [mutant]
 
 
@@ -224,18 +239,18 @@ def main() -> int:
     paths = sorted(path for name in asked.only for path in (TOP / ROOM).glob(f"{name}.py"))
     everything = [mutant for path in paths for mutant in mutants_of(path)]
     drawn = random.Random(asked.seed).sample(everything, round(len(everything) * asked.share))
-    print(f"{len(drawn)} of {len(everything)} mutants")
+    print(f"{len(drawn)} of {len(everything)} mutants", flush=True)
     begun = time.monotonic()
     instead = Instead(drawn)
     pytest.main([*OPTIONS, TESTS], plugins=[instead])
     if (alive := instead.alive) is None:
-        print("the tests fail on the source as it is: mend that first")
+        print("the tests fail on the source as it is: mend that first", flush=True)
         return 2
     reasons = known_reasons()
-    print(f"{len(drawn) - len(alive)} noticed, {len(alive)} survive; {time.monotonic() - begun:.0f} s")
+    print(f"{len(drawn) - len(alive)} noticed, {len(alive)} survive; {time.monotonic() - begun:.0f} s", flush=True)
     if len(drawn) == len(everything) and asked.only == ["*"]:
         REPORT.write_text(report(alive, len(drawn), reasons), encoding="utf-8")
-        print(f"written: {REPORT.relative_to(TOP)}")
+        print(f"written: {REPORT.relative_to(TOP)}", flush=True)
     return 1 if any(mutant.name not in reasons for mutant in alive) else 0
 
 
