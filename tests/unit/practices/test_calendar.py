@@ -314,6 +314,7 @@ def test_a_window_for_changes_silences_nothing() -> None:
         (window(**OPEN), 20, 30, False),  # end exclusive
         (window(**OPEN), 0, 30, True),  # opened and shut within
         (NIGHTLY, us("2026-11-22 05:00"), us("2026-11-23 00:59"), False),
+        (NIGHTLY, us("2026-11-22 05:00"), us("2026-11-23 01:00"), True),
         (NIGHTLY, us("2026-11-22 04:59"), us("2026-11-22 06:00"), True),
         (NIGHTLY, us("2026-11-22 12:00"), us("2026-11-24 00:00"), True),
     ],

@@ -16,6 +16,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NOW_US = int(NOW.timestamp()) * 1_000_000
 ITEM, HOST = "shop/backups/files", "web1"
 NO_FLOOR = 1.0
+FIVE_MINUTES_US = 300_000_000
 
 
 def saved(name: str, at_us: int, *, host: str = HOST, item: str = ITEM, exec_id: str = "") -> Saved:
@@ -77,12 +78,28 @@ def test_the_last_proven_and_the_last_good_are_never_removed_nor_their_copies() 
         (saved("f", NOW_US + 400 * DAY_US), "from the future"),
         (saved("f", NOW_US - 3 * DAY_US), "made by nobody of ours"),
         (saved("f", NOW_US - 3 * DAY_US, exec_id="E0"), "made by nobody of ours"),
+        (saved("f", NOW_US + FIVE_MINUTES_US), "made by nobody of ours"),  # ahead as clocks are
+        (saved("f", NOW_US + FIVE_MINUTES_US + 1), "from the future"),
+        (saved("f", NOW_US - 100 * DAY_US), "made by nobody of ours"),  # of our very first moment
+        (saved("f", NOW_US - 100 * DAY_US - 1), ""),
         (saved("f", NOW_US - 900 * DAY_US), ""),  # of an earlier installation
         (saved("f", NOW_US, host="web2"), ""),  # of somebody else
         (saved("f", NOW_US, item="shop/backups/other"), ""),
         (saved("f", NOW_US - 3 * DAY_US, exec_id="lost"), ""),  # one of our runs that ended without a record
     ],
-    ids=["future", "stranger", "tag-of-another", "earlier", "another-host", "another-item", "lost-run"],
+    ids=[
+        "future",
+        "stranger",
+        "tag-of-another",
+        "ahead",
+        "too-far-ahead",
+        "first",
+        "before",
+        "earlier",
+        "another-host",
+        "another-item",
+        "lost-run",
+    ],
 )
 def test_a_forged_snapshot_counts_for_nothing_and_stops_all_removal(more: Saved, finding: str) -> None:
     real = days_ago(0, 1, 20, 30)
@@ -118,6 +135,13 @@ def test_a_snapshot_that_somebody_removed_is_a_finding_unless_we_were_about_to()
     begun = tuple(dataclasses.replace(one, may_be_gone=one.snapshot == "30") for one in record.recorded)
     said = retention.judge(real[:3], [dataclasses.replace(record, recorded=begun)], now_us=NOW_US)
     assert (said.findings, said.remove) == ((), ("20",))
+
+
+def test_a_second_of_difference_is_what_restic_rounds() -> None:
+    real = days_ago(0, 1)
+    for off_us, count in ((1_000_000, 0), (1_000_001, 1)):
+        seen = [real[0], dataclasses.replace(real[1], at_us=real[1].at_us - off_us)]
+        assert len(retention.judge(seen, [holding(real)], now_us=NOW_US).findings) == count
 
 
 def test_a_snapshot_whose_time_was_changed_is_a_finding() -> None:

@@ -81,14 +81,16 @@ def test_without_a_missed_day_one_share_is_read_a_day_and_all_within_the_time() 
 
 
 @pytest.mark.parametrize(("read_at", "first"), [({}, 1), ({1: 1}, 2), ({1: 2, 2: 1}, 2), ({1: 1, 2: 1}, 1)])
-def test_what_waits_longest_is_read_first_and_what_was_never_read_before_all(read_at: dict[int, int], first: int) -> None:
+def test_what_waits_longest_is_read_first_and_what_was_never_read_before_all(
+    read_at: dict[int, int], first: int
+) -> None:
     assert upkeep.shares(read_at, 2, since_us=0, next_us=None, cover_seconds=60.0) == (first,)
 
 
 @pytest.mark.parametrize(
     ("done_hours", "is_late"),
-    [(0, False), (23, False), (29, False), (31, True)],
-    ids=["now", "due", "in-grace", "late"],
+    [(0, False), (23, False), (29, False), (30, False), (31, True)],
+    ids=["now", "due", "in-grace", "at-its-end", "late"],
 )
 def test_overdue_is_what_is_late_by_more_than_its_grace(done_hours: int, is_late: bool) -> None:
     assert upkeep.is_overdue(NOON, NOW_US, NOW_US + done_hours * HOUR_US) is is_late
@@ -109,6 +111,7 @@ USUAL = Point(key="a/backups/b@c", exec_id="", snapshot="", at_us=0, files=1000,
         ([{}], ""),
         ([{}, {}, {}, {}], ""),
         ([{"files": 499}, {}, {}, {}], "499 files, where there were 1000"),
+        ([{"files": 499}, {}, {}, {}, {}], "499 files, where there were 1000"),
         ([{"files": 500}, {}, {}, {}], ""),
         ([{"size_bytes": 4_999}, {}, {}, {}], "4999 bytes, where there were 10000"),
         ([{"size_bytes": 5_000}, {}, {}, {}], ""),
