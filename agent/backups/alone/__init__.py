@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NoReturn
@@ -9,12 +10,14 @@ from typing import NoReturn
 from agent.backups import AWS_FILE, PASSWORD_FILE, REPOSITORY_FILE, SSH_KEY_FILE
 from agent.transports.shim import MARK
 
+_DEEPEST = 20_000  # calls within each other: a path of 4,096 bytes may lead through 2,000 folders
 _NOTHING: Mapping[str, str | None] = MappingProxyType({})
 
 
 def begin() -> None:
-    """What it writes is for its owner alone, and it can be ended at any time."""
+    """What it writes is for its owner alone, it can be ended at any time, and goes as deep as any tree."""
     os.umask(0o077)
+    sys.setrecursionlimit(_DEEPEST)
     signal.signal(signal.SIGTERM, _leave)
 
 

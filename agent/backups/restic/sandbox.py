@@ -4,6 +4,7 @@ Beside each folder lies a lock that the living drill holds; a folder whose lock 
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -14,6 +15,7 @@ from agent.errors import AgentError
 
 FOLDER = "sandbox"
 _LOCK = ".lock"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ENTRY_BYTES = 4096  # what an inode and its share of a folder cost, at most, on usual file systems
 _MARGIN = 1.05
 _MEMORY = frozenset({"tmpfs", "ramfs"})
@@ -89,21 +91,53 @@ def remove(folder: Path) -> None:
     if folder.is_symlink() or not folder.exists():
         folder.unlink(missing_ok=True)
         return
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        _open_up(folder)
+    with contextlib.suppress(RecursionError):  # of thousands of folders in each other, on whatever host they were made
         shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        raise AgentError(f"the sandbox {folder} cannot be removed", hint=f"look what holds it: ls -la {folder}")
+    try:
+        if folder.exists():
+            folder.chmod(0o700)
+            _empty(folder)
+            folder.rmdir()
+    except OSError as error:
+        raise AgentError(
+            f"the sandbox {folder} cannot be removed: {error.strerror}", hint=f"look what holds it: ls -la {folder}"
+        ) from error
 
 
-def _open_up(folder: Path) -> None:
-    """Folders that were restored without permission to write cannot be emptied by anybody but root."""
-    folder.chmod(0o700)
-    for top, folders, _ in os.walk(folder):
-        for path in (Path(top, name) for name in folders):
-            if not path.is_symlink():
-                path.chmod(0o700)
+def _empty(top: Path) -> None:
+    """Remove what is in a folder, step by step, however deep it goes and whatever modes its folders have."""
+    here = os.open(top, _FOLDER)
+    way: list[tuple[str, int]] = []  # the folders down to here, each with the inode of the one that it is in
+    try:
+        while True:
+            inner = _emptied(here)
+            if inner:
+                way.append((inner, os.fstat(here).st_ino))
+                os.chmod(inner, 0o700, dir_fd=here)  # a Path knows no folder to start from
+                there = os.open(inner, _FOLDER, dir_fd=here)
+            elif way:
+                there = os.open("..", _FOLDER, dir_fd=here)
+            else:
+                return
+            os.close(here)
+            here = there
+            if not inner:
+                name, inode = way.pop()
+                if os.fstat(here).st_ino != inode:
+                    raise OSError(errno.EBUSY, "somebody moves folders in it")
+                os.rmdir(name, dir_fd=here)  # as above
+    finally:
+        os.close(here)
+
+
+def _emptied(handle: int) -> str:
+    """Remove what is no folder; the name of the first folder that was met, with which one has to go on."""
+    with os.scandir(handle) as found:
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                return entry.name
+            os.unlink(entry.name, dir_fd=handle)  # as above
+    return ""
 
 
 @contextlib.contextmanager

@@ -20,6 +20,16 @@ with sandbox(pathlib.Path(sys.argv[1]), "E1") as box:
     sys.stdin.read()
 """
 
+WALK = """
+import sys
+from agent.backups import alone
+from agent.backups.restic.census import Census
+from agent.clock import Deadline, SystemClock
+alone.begin()
+census = Census((sys.argv[1],), Deadline.after(SystemClock(), 20))
+print(census.take(), census.files)
+"""
+
 
 def left(state: Path) -> list[str]:
     """What lies among the sandboxes."""
@@ -68,6 +78,29 @@ def test_a_tree_is_removed_and_nothing_behind_its_links(tmp_path: Path) -> None:
     remove(tmp_path / "box")
     assert not (tmp_path / "box").exists()
     assert outside.stat().st_mode & 0o777 == 0o500
+
+
+def test_a_tree_is_removed_however_deep_it_goes(tmp_path: Path) -> None:
+    """A host may have folders in each other, a thousand and more, and what was restored of them must go."""
+    box = tmp_path / "sandbox/E1"
+    (box / "beside").mkdir(parents=True)
+    dig(box)
+    walked = subprocess.run([sys.executable, "-c", WALK, str(box)], capture_output=True, text=True, check=False)
+    assert walked.stdout == "True 1000\n", walked.stderr[-500:]
+    assert sweep(tmp_path) == ("E1",)
+    assert left(tmp_path) == []
+
+
+def dig(box: Path) -> None:
+    """More folders in each other than Python's calls may be."""
+    handle = os.open(box, os.O_RDONLY)
+    for _ in range(1_000):
+        os.mkdir("a", dir_fd=handle)
+        os.close(os.open("file", os.O_CREAT, dir_fd=handle))
+        inner = os.open("a", os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    os.close(handle)
 
 
 def test_a_link_in_place_of_a_sandbox_is_removed_itself(tmp_path: Path) -> None:
