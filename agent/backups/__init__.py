@@ -42,7 +42,8 @@ class Outcome(enum.StrEnum):
     PARTIAL = "partial"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105  # a word of ours, no password
     MISSING_REPOSITORY = "missing_repository"
-    UNREACHABLE = "unreachable"  # the host, or the repository's server, does not answer or does not let us in
+    UNREACHABLE = "unreachable"  # the host, or the repository's server, does not answer, or is not the one we know
+    REFUSED = "refused"  # the repository's server does not let us in: it will not pass by itself
     LOCKED = "locked"
     NO_SPACE = "no_space"
     DAMAGED = "damaged"

@@ -102,7 +102,9 @@ def test_wrong_credentials_are_no_missing_repository(tmp_path: Path, founded: Fa
     wrong = Path(sshd.key_file.with_name("host_key")).read_text() if "SSH_KEY" in names else "not the one"
     stranger = far(other, founded.there.but(**{names[-1]: wrong}), restic)
     refused = stranger.vault.backup("01A")
-    assert refused.outcome is Outcome.UNREACHABLE, refused
+    assert (refused.outcome, refused.summary[:27]) == (Outcome.REFUSED, "refused: wrong credentials,"), refused
+    assert "`credentials`" in refused.hint
+    assert stranger.vault.snapshots().outcome is Outcome.REFUSED
     assert "not the one" not in f"{refused.summary}{refused.hint}{refused.faults}"
     assert [path.name for path in founded.there.folder.iterdir()] == [HOST]
 

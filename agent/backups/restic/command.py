@@ -58,7 +58,8 @@ class Ended:
         """The line that says most: restic's last word, else its first complaint."""
         fatal = [line for line in self.errors if line.startswith("subprocess ssh: ")]  # what restic only wraps
         fatal += [line for line in self.errors if line.startswith("Fatal")]
-        return (fatal or list(self.errors[:1]) or [f"restic ended as {self.outcome} without a word"])[0]
+        line = (fatal or list(self.errors[:1]) or [f"restic ended as {self.outcome} without a word"])[0]
+        return f"refused: wrong credentials, or no right to this: {line}" if self.outcome is Outcome.REFUSED else line
 
 
 class Restic:

@@ -22,9 +22,12 @@ _SIGNALLED = {130, 137, 143}  # SIGINT as restic says it; SIGKILL, SIGTERM as we
 _FATAL = (
     (re.compile(r"wrong password or no key found"), Outcome.WRONG_PASSWORD),
     (re.compile(r"repository is already locked|unable to create lock in backend: .*locked"), Outcome.LOCKED),
+    (re.compile(r"unable to (open config file|open repository at)[^\n]*(\((401|403)\)|Access ?Denied|Forbidden"
+                r"|SignatureDoesNotMatch|InvalidAccessKeyId|request signature we calculated does not match"
+                r"|Access Key Id you provided does not exist)"
+                r"|^subprocess ssh: [^\n]*Permission denied \(", re.MULTILINE), Outcome.REFUSED),
     (re.compile(r"unable to (open config file|open repository at|create the sftp session)[^\n]*(connection refused|no such host"
-                r"|no route to host|network is unreachable|i/o timeout|handshake|x509:|\((401|403)\)|Access ?Denied|Forbidden"
-                r"|SignatureDoesNotMatch|InvalidAccessKeyId|sftp session)"), Outcome.UNREACHABLE),
+                r"|no route to host|network is unreachable|i/o timeout|handshake|x509:|sftp session)"), Outcome.UNREACHABLE),
     (re.compile(r"unable to open config file.*(no such file|does not exist)|repository does not exist", re.DOTALL),
      Outcome.MISSING_REPOSITORY),
     (re.compile(r"all (target|source) directories/files do not exist"), Outcome.SOURCE_MISSING),
@@ -46,7 +49,9 @@ _ANYWHERE = (
 _HINTS = {
     Outcome.WRONG_PASSWORD: "the repository was made with another password, or its keys are gone: compare the secret",
     Outcome.MISSING_REPOSITORY: "mount or restore the repository's folder",
-    Outcome.UNREACHABLE: "see that its server runs and answers, and compare its host key and the credentials",
+    Outcome.UNREACHABLE: "see that its server runs and answers, and compare its host key",
+    Outcome.REFUSED: "write the right secrets to the files that the repository's `credentials` (or `url`) in config.yaml name, "
+    "or have its server allow this user; then run it again",
     Outcome.LOCKED: "wait for the other job to end; if there is none, run: restic unlock",
     Outcome.NO_SPACE: "make room on that file system",
     Outcome.DAMAGED: "run: restic check --read-data; then see restic's manual on repairing a repository",

@@ -19,7 +19,10 @@ from agent.clock import Deadline
 from agent.errors import AgentError
 
 _TIDY_SECONDS = 60.0  # to forget a snapshot that must not be, even when the job's own time is up
-_RESTICS_OWN = {Outcome.LOCKED, Outcome.WRONG_PASSWORD, Outcome.MISSING_REPOSITORY, Outcome.NO_SPACE, Outcome.DAMAGED}
+_RESTICS_OWN = {
+    Outcome.LOCKED, Outcome.WRONG_PASSWORD, Outcome.MISSING_REPOSITORY, Outcome.NO_SPACE, Outcome.DAMAGED,
+    Outcome.REFUSED, Outcome.UNREACHABLE,
+}  # fmt: skip
 
 
 def save(job: Job, setting: Setting, producer: Producer, filename: str, at_least: float) -> BackupResult:

@@ -17,6 +17,8 @@ ABSENT = """\
 Fatal: unable to open config file: stat /srv/repo/config: no such file or directory
 Is there a repository at the following location?
 /srv/repo"""
+CONFIG = "unable to open config file"
+SFTP = "create backend: unable to create the sftp session: unable to start the sftp session, error: EOF"
 PASSWORD = "Fatal: wrong password or no key found"
 FULL = "Fatal: unable to save snapshot: write repo/data/e7/e7a5-tmp-39: no space left on device"
 RESTORED_FULL = """\
@@ -69,6 +71,11 @@ def exited(code: int, message: str) -> str:
         (OLD, 1, PASSWORD, Outcome.WRONG_PASSWORD),
         (MIDDLE, 12, exited(12, PASSWORD), Outcome.WRONG_PASSWORD),
         (NEW, 12, PASSWORD, Outcome.WRONG_PASSWORD),
+        (OLD, 1, f"Fatal: {CONFIG}: unexpected HTTP response (401): 401 Unauthorized", Outcome.REFUSED),
+        (NEW, 1, exited(1, f"Fatal: {CONFIG}: Stat: Access Denied."), Outcome.REFUSED),
+        (OLD, 1, f"subprocess ssh: watch@192.0.2.7: Permission denied (publickey).\nFatal: {SFTP}", Outcome.REFUSED),
+        (OLD, 1, f"subprocess ssh: Host key verification failed.\nFatal: {SFTP}", Outcome.UNREACHABLE),
+        (OLD, 1, f"Fatal: {CONFIG}: dial tcp 192.0.2.7:8000: connect: connection refused", Outcome.UNREACHABLE),
         (OLD, 1, ABSENT, Outcome.MISSING_REPOSITORY),
         (
             NEW,
