@@ -156,7 +156,7 @@ def _variables(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
 
 def test_no_module_keeps_state() -> None:
     kept = [f"{name}: {what}" for name, tree in modules("agent") for what in (*_loose(tree), *_changed(tree))]
-    assert not kept, "objects are built in app.py and handed down; a table is UPPER_CASE, and no function changes it"
+    assert not kept, "objects are built in agent/app and handed down; a table is UPPER_CASE, and no function changes it"
 
 
 def _tables(tree: ast.Module) -> Iterator[str]:
