@@ -95,6 +95,7 @@ def test_what_a_host_saved_itself_is_told_proven_and_comes_back(there: There) ->
     assert [one.id for one in vault.snapshots().snapshots] == [changed.snapshot, same.snapshot, first.snapshot]
     drilled = vault.drill("01D", route=there.route)
     assert (drilled.outcome, drilled.faults, drilled.alarm) == (Outcome.OK, (), True)
+    assert f"attributes and ACLs of {drilled.compared} were not compared" in drilled.summary
     returned = vault.restore("01E", vault.folder / "back", route=there.route)
     assert (returned.outcome, returned.faults) == (Outcome.OK, ())
     due = facts(vault.source)

@@ -20,10 +20,9 @@ from agent.backups.onhost.witness import Witness, mend_since
 from agent.backups.restic import locks, manifest, repository, snapshots
 from agent.backups.restic import save as saving
 from agent.backups.restic.command import Ended, Restic
-from agent.backups.restic.compare import printable
+from agent.backups.restic.compare import FAULTS_KEPT, printable
 from agent.backups.restic.locks import Register
 from agent.backups.restic.manifest import Draft
-from agent.backups.restic.outcome import hint_for
 from agent.backups.restic.survey import nanoseconds
 from agent.backups.restic.wanted import Wanted
 from agent.clock import MICROSECONDS, Deadline
@@ -84,24 +83,32 @@ class _Save:
             missing = ", ".join(self._wanted.paths)
             return saving.failed(Outcome.SOURCE_MISSING, f"there is nothing to save: {missing} is missing on the host")
         witness = Witness(self._folder)
-        with serving(self._folder, self._setting.deadline) as server:
-            saved = self._saved(before, Session(self._line, server, self._register))
-        mended += witness.mend()
+        try:
+            with serving(self._folder, self._setting.deadline) as server:
+                saved = self._saved(before, Session(self._line, server, self._register))
+        finally:
+            mended += witness.mend()
+        return self._witnessed(before, saved, witness, mended)
+
+    def _witnessed(self, before: Seen, saved: Ended, witness: Witness, mended: list[str]) -> BackupResult:
+        """What the repository shows of it."""
         summary = saved.of_type("summary") or {}
-        if saved.outcome not in _SAVED:
-            return saving.failed(saved.outcome, saved.why())
         came = witness.appeared("snapshots")
-        ours = [one for one in came if one.startswith(str(summary.get("snapshot_id") or "?"))]
-        if len(ours) != 1:
-            return _refused("the host's restic ended well, but no snapshot came of it")
-        repository.remember(self._restic, self._job)
+        named = str(summary.get("snapshot_id") or "?")
+        ours = [one for one in came if one.startswith(named)] if saved.outcome in _SAVED else []
         besides = [f"a snapshot that was not ordered: {one}" for one in sorted(came - set(ours))]
         besides += [f"a key that was not there before: {one}" for one in sorted(witness.appeared("keys"))]
+        besides += mended
+        if saved.outcome not in _SAVED:
+            return _with(saving.failed(saved.outcome, saved.why()), besides)
+        repository.remember(self._restic, self._job)
+        if len(ours) != 1:
+            return _with(_refused("restic there ended well, but no snapshot came of it"), besides)
         result = BackupResult(
             outcome=Outcome.OK, summary="", snapshot=ours[0], at_us=self._began_us,
             added_bytes=int(summary.get("data_added", 0)),
         )  # fmt: skip
-        return self._described(result, saved, before, [*mended, *besides])
+        return self._described(result, saved, before, besides)
 
     def _mend(self) -> list[str]:
         """What a job left that was killed with its server."""
@@ -153,7 +160,7 @@ class _Save:
                 if listed.outcome is not Outcome.OK or description.header is None:
                     return saving.unproven(result, listed.outcome, f"saved, but it cannot be listed: {listed.why()}")
                 if wrong := self._wrong(description, before):
-                    return _refused(f"the host's restic saved something else than was ordered: {wrong}")
+                    return _with(_refused(f"restic there saved something else than was ordered: {wrong}"), faults)
                 kept = draft.keep()
         except TimeoutError:
             return saving.unproven(result, Outcome.TIMEOUT, "saved, but there was no time left to write its manifest")
@@ -200,6 +207,12 @@ class _Save:
 
 
 def _refused(summary: str) -> BackupResult:
-    return BackupResult(
-        outcome=Outcome.FAILED, summary=summary, hint=hint_for(Outcome.FAILED) or "look at that host: who works there?"
-    )
+    return BackupResult(outcome=Outcome.FAILED, summary=summary, hint="look at that host: who else works there?")
+
+
+def _with(result: BackupResult, besides: list[str]) -> BackupResult:
+    """A failure, and what was found beside it."""
+    if not besides:
+        return result
+    summary = f"{result.summary}; besides, {besides[0]}"
+    return dataclasses.replace(result, summary=summary, faults=tuple(besides[:FAULTS_KEPT]), fault_count=len(besides))

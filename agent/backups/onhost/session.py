@@ -6,23 +6,24 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from agent.backups import Outcome
 from agent.backups.mirror.line import ENVIRONMENT, Line
+from agent.backups.onhost import words
 from agent.backups.onhost.script import MARK, script
 from agent.backups.onhost.server import Server
+from agent.backups.onhost.words import Lines
 from agent.backups.restic import locks
 from agent.backups.restic.command import Ended, Listener
 from agent.backups.restic.locks import Register
 from agent.backups.restic.outcome import Version
 from agent.backups.streaming.script import Frame, new_nonce
-from agent.errors import TransportError
+from agent.errors import ToolError, TransportError
 from agent.transports import local, openssh
 
 _PORTS = range(20_000, 32_000)  # below those that Linux hands out by itself
 _TRIES = 4  # a port that was drawn may be taken there
 _TAKEN = re.compile(r"remote port forwarding failed for listen port|cannot listen to port")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
-_LINE_BYTES = 1_000_000
+_KEPT = 20  # lines of its stderr
 _LEFT_BEHIND = {124, 137, 143}  # restic was ended by force, and could not remove its lock
 
 
@@ -60,10 +61,11 @@ class _One:
         self._nonce = new_nonce()
         self._frame = Frame(self._nonce)
         self._veiled = (server.password, call.password)
-        self._listener = Listener(call.hear, self._veil)
-        self._out = _Lines(self._hear)
-        self._err = _Lines(self._complain)
+        self._listener = Listener(None, self._veil)
+        self._out = Lines(self._hear, line.route.host.name)
+        self._err = Lines(self._complain, line.route.host.name)
         self._words: list[str] = []
+        self._last = ""  # its summary
         self._noted: Path | None = None
         self._done = local.Completed(exit_code=0, stdout="", stderr="")
 
@@ -77,19 +79,23 @@ class _One:
         line, call = self._line, self._call
         there = openssh.command(line.route, line.work, lent=(port, self._server.port))
         sudo = ("sudo", "-n", "--") if line.route.host.become else ()
-        self._done = local.pour(
-            [*there, *sudo, "/bin/sh"],
-            deadline=line.deadline,
-            stdin=script(self._server.url(port), call.password, call.arguments, self._nonce),
-            take=lambda data: self._out.take(self._frame.push(data)),
-            complain=self._err.take,
-            env=ENVIRONMENT,
-        )
+        try:
+            self._done = local.pour(
+                [*there, *sudo, "/bin/sh"],
+                deadline=line.deadline,
+                stdin=script(self._server.url(port), call.password, call.arguments, self._nonce),
+                take=lambda data: self._out.take(self._frame.push(data)),
+                complain=self._err.take,
+                env=ENVIRONMENT,
+            )
+        except ValueError as error:
+            raise ToolError(f"{line.route.host.name}: {error}", hint="does a start-up file there print?") from None
 
     def ended(self) -> Ended:
         """How it ended; a lock that it may have left stays on record."""
         self._out.end()
         self._err.end()
+        self._listener.hear(self._last)
         code = self._frame.exit_code
         if self._done.timed_out:
             raise TimeoutError
@@ -114,8 +120,9 @@ class _One:
     def _hear(self, line: str) -> None:
         if line.startswith(MARK) and self._noted is None:
             self._note(line.removeprefix(MARK).split())
-            return
-        self._listener.hear(line)
+        elif text := words.progress(line):
+            self._call.hear(text)
+            self._last = text
 
     def _note(self, said: Sequence[str]) -> None:
         """Which process it is there: should it leave a lock, that is known for ours."""
@@ -123,38 +130,11 @@ class _One:
             self._noted = self._register.note(self._server.pid, host=said[1], there=int(said[0]))
 
     def _complain(self, line: str) -> None:
-        self._words = [*self._words[-20:], self._veil(line)]
-        self._listener.complain(line)
+        self._words = [*self._words[-_KEPT:], self._veil(line)]
+        if text := words.complaint(line):
+            self._listener.complain(text)
 
     def _veil(self, line: str) -> str:
         for text in self._veiled:
             line = line.replace(text, "***")
         return line
-
-
-class _Lines:
-    """Parts what comes in pieces into lines; a line without end is cut."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell, self._held = tell, b""
-
-    def take(self, data: bytes) -> None:
-        """One piece."""
-        *lines, self._held = (self._held + data).split(b"\n")
-        self._held = self._held[:_LINE_BYTES]
-        for line in lines:
-            self._one(line)
-
-    def end(self) -> None:
-        """What was left without a newline."""
-        self._one(self._held)
-        self._held = b""
-
-    def _one(self, line: bytes) -> None:
-        if line:
-            self._tell(line.decode(errors="replace"))
-
-
-def was_locked(ended: Ended) -> bool:
-    """Whether somebody else worked in the repository."""
-    return ended.outcome is Outcome.LOCKED

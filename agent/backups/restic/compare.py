@@ -18,13 +18,14 @@ _NOT_RESTORED = {"socket", "irregular"}  # restic saves their names alone
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """What was compared, what could not be (torn), and the first of the faults."""
+    """What was compared, what could not be (torn), and the first of the faults; of `bare` entries no attributes were told."""
 
     compared: int
     torn: int
     size_bytes: int
     faults: tuple[str, ...]
     fault_count: int
+    bare: int = 0
 
 
 class Comparer:
@@ -41,7 +42,9 @@ class Comparer:
     ) -> None:
         self._root, self._deadline, self._owners, self._tick = str(root), deadline, owners, tick
         self._digest = digest
-        self._compared = self._torn = self._present = self._unnamed = self._size_bytes = self._fault_count = 0
+        self._compared = self._torn = self._present = self._unnamed = self._size_bytes = self._fault_count = (
+            self._bare
+        ) = 0
         self._faults: list[str] = []
         self._groups: dict[str, tuple[tuple[int, int], str]] = {}
 
@@ -63,6 +66,7 @@ class Comparer:
             size_bytes=self._size_bytes,
             faults=tuple(self._faults),
             fault_count=self._fault_count,
+            bare=self._bare,
         )
 
     def _one(self, entry: Entry) -> None:
@@ -108,6 +112,7 @@ class Comparer:
     def _attributes(self, entry: Entry, path: str) -> None:
         """Extended attributes and ACLs; those that only root may set, only as root."""
         if entry.attributes is None:
+            self._bare += 1
             return
         seen, wanted = (
             {name: value for name, value in found if self._owners or name.startswith(_FREE)}
