@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,21 +15,20 @@ from agent.errors import InputError
 from agent.model.backup import Backup, DrillOrder
 from agent.model.device import Revision
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
-from agent.model.journal import Entry
 from agent.practices import proofs
 from agent.practices.berths import Full, Wish
-from agent.runtime import berthing, devices, holds, repositories
+from agent.runtime import berthing, devices, filing, holds, repositories
 from agent.runtime.book import Book
-from agent.runtime.executor import Finish, this_process
+from agent.runtime.executor import Finish
+from agent.runtime.filing import Intent
 from agent.secrets import Secrets
-from agent.store import backups, counters, dues, executions, ids, journal
+from agent.store import backups, dues, ids
 from agent.store.engine import Store
 from agent.store.tx import Tx
 from agent.transports import openssh
 from agent.transports.child import Ended, Packet
 
 _KINDS = {ExecutionKind.BACKUP: Kind.BACKUP, ExecutionKind.DRILL: Kind.DRILL, ExecutionKind.RESTORE: Kind.RESTORE}
-ENDING_SECONDS = 30.0  # for the engine to notice that its own time is up and to leave no lock behind
 _SAVED = frozenset({Outcome.OK, Outcome.PARTIAL})
 
 
@@ -70,22 +68,15 @@ class Saves:
             berths = berthing.take(tx, self.wish(kind, backup), owner=identity, deadline_ns=deadline_ns)
             if isinstance(berths, Full):
                 return None
-            execution = Execution(
-                id=identity, number=counters.next_number(tx, "RUN"), kind=kind, item=backup.item, service=backup.service,
-                host=backup.host, state=ExecutionState.INTENT, actor=actor, why=why, correlation_id=backup.key, episode=1,
-                attempt=1, boot_id=self.clock.boot_id, deadline_ns=deadline_ns, intent_at_us=self.clock.now(), risk=0,
-                run_dir=f"runs/{identity}", args={**args, "repository": backup.repository.name, "filed_by": this_process(self.clock)}, policy_generation=self.book.generation,
-            )  # fmt: skip
-            executions.insert(tx, execution)
             dues.mark(tx, f"{kind}:{backup.key}", self.clock.now())
             if kind is ExecutionKind.BACKUP:
                 holds.note_begin(tx, backup.key, args.get("round"))
-            journal.append(
-                tx,
-                Entry(actor=actor, kind=f"{kind}-intent", object_type="execution", object_id=execution.number, why=why,
-                      body={"backup": backup.key, **args}, exec_id=identity, policy_generation=self.book.generation),
+            intent = Intent(
+                identity=identity, deadline_ns=deadline_ns, kind=kind, cause=backup.key, item=backup.item,
+                service=backup.service, host=backup.host, actor=actor, why=why,
+                args={**args, "repository": backup.repository.name}, about={"backup": backup.key},
             )  # fmt: skip
-        return execution
+            return filing.file(tx, intent, self.clock, self.book.generation)
 
     def wish(self, kind: ExecutionKind, backup: Backup) -> Wish:
         """The room that such a job needs."""
@@ -104,10 +95,7 @@ class Saves:
     def watch_from_now(self) -> None:
         """Note since when each backup is watched: its rpo counts from then until the first one is there."""
         with self.store.write() as tx:
-            known = dues.last_runs(tx)
-            for key in self.book.policies.backups:
-                if f"watched:{key}" not in known:
-                    dues.mark(tx, f"watched:{key}", self.clock.now())
+            dues.watch(tx, self.book.policies.backups)
 
     # what the executor asks
 
@@ -118,15 +106,10 @@ class Saves:
         gently = () if execution.kind is ExecutionKind.RESTORE else repositories.GENTLY  # for that, a person waits
         run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         (run_dir / engines.JOB).write_text(engines.dump(job), encoding="utf-8")
-        return Packet(
-            argv=(*gently, sys.executable, "-I", "-m", "agent.backups", str(run_dir)),
-            cwd="/",
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"},
-            timeout_seconds=backup.timeout_seconds + ENDING_SECONDS,
-            secret_files={
-                **repositories.access(backup.repository, backup.host, self.secrets).secret_files,
-                **self._named(job),
-            },
+        access = repositories.access(backup.repository, backup.host, self.secrets)
+        files = {**access.secret_files, **self._named(job)}
+        return filing.packet(
+            "agent.backups", run_dir, timeout_seconds=backup.timeout_seconds, secret_files=files, before=gently
         )
 
     def _named(self, job: Job) -> Mapping[str, bytes]:
@@ -177,17 +160,10 @@ class Saves:
         """What the engine left behind."""
         path = run_dir / engines.RESULT
         if not path.exists():
-            how = "its time was up" if ended.how == "deadline" else f"it left no result (exit code {ended.exit_code})"
-            return Finish(
-                state=ExecutionState.FAILED, summary=how, exit_code=ended.exit_code, detail={"how": ended.how}
-            )
+            return filing.left_nothing(ended, {"how": ended.how})
         result = engines.load_result(path.read_text(encoding="utf-8"))
         good = result.passed if isinstance(result, DrillResult) else result.outcome in _SAVED
-        summary = f"{result.summary}; {result.hint}" if result.hint else result.summary
-        return Finish(
-            state=ExecutionState.SUCCEEDED if good else ExecutionState.FAILED, summary=summary,
-            exit_code=ended.exit_code, detail=dataclasses.asdict(result),
-        )  # fmt: skip
+        return filing.told(result, ended, good=good)
 
     def lost(self, execution: Execution, /) -> Finish:
         """Nothing was saved, proven or restored as far as anybody can tell: that is a failure, and may be repeated."""

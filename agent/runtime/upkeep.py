@@ -1,7 +1,6 @@
 """The upkeep of repositories as work: checks, removals and copies, filed as executions and run in a shim."""
 
 import dataclasses
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,18 +20,18 @@ from agent.model.upkeep import Finding, Strange
 from agent.practices import places
 from agent.practices import upkeep as practice
 from agent.practices.places import Place
-from agent.runtime import holdings, repositories
+from agent.runtime import filing, holdings, repositories
 from agent.runtime.book import Book
-from agent.runtime.executor import Finish, this_process
+from agent.runtime.executor import Finish
+from agent.runtime.filing import Intent
 from agent.secrets import Secrets
-from agent.store import backups, counters, dues, executions, ids, journal, leases
+from agent.store import backups, dues, ids, journal, leases
 from agent.store.engine import Store
 from agent.store.tx import Reader, Tx
 from agent.transports.child import Ended, Packet
 
 TASKS = {ExecutionKind.CHECK: Task.CHECK, ExecutionKind.PRUNE: Task.PRUNE, ExecutionKind.COPY: Task.COPY}
 TIMEOUT_SECONDS = 12 * 3600.0  # a whole night and half a day; what takes longer is done in shares
-ENDING_SECONDS = 30.0  # for the job to notice that its time is up
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,10 +58,7 @@ class Upkeep:
     def watch_from_now(self) -> None:
         """Note since when each repository is watched: what claims to be ours and is younger must be in our record."""
         with self.store.write() as tx:
-            known = dues.last_runs(tx)
-            for cause in self.places():
-                if f"watched:{cause}" not in known:
-                    dues.mark(tx, f"watched:{cause}", self.clock.now())
+            dues.watch(tx, self.places())
 
     def file(
         self, kind: ExecutionKind, place: Place, *, actor: str, why: str, args: Mapping[str, Any]
@@ -77,20 +73,12 @@ class Upkeep:
                 return None
             for name in names:
                 leases.acquire(tx, name=name, owner=identity, pid=0, started=0, deadline_ns=deadline_ns)
-            execution = Execution(
-                id=identity, number=counters.next_number(tx, "RUN"), kind=kind, item=item_of(place.cause), service="agent",
-                host=place.host, state=ExecutionState.INTENT, actor=actor, why=why, correlation_id=place.cause, episode=1,
-                attempt=1, boot_id=self.clock.boot_id, deadline_ns=deadline_ns, intent_at_us=self.clock.now(), risk=0,
-                run_dir=f"runs/{identity}", args={**args, "filed_by": this_process(self.clock)}, policy_generation=self.book.generation,
-            )  # fmt: skip
-            executions.insert(tx, execution)
             dues.mark(tx, ran(kind, place.cause, str(args.get("source", ""))), self.clock.now())
-            journal.append(
-                tx,
-                Entry(actor=actor, kind=f"{kind}-intent", object_type="execution", object_id=execution.number, why=why,
-                      body={"repository": place.cause, **args}, exec_id=identity, policy_generation=self.book.generation),
+            intent = Intent(
+                identity=identity, deadline_ns=deadline_ns, kind=kind, cause=place.cause, item=item_of(place.cause),
+                service="agent", host=place.host, actor=actor, why=why, args=args, about={"repository": place.cause},
             )  # fmt: skip
-        return execution
+            return filing.file(tx, intent, self.clock, self.book.generation)
 
     # what the executor asks
 
@@ -107,13 +95,7 @@ class Upkeep:
             if AWS_FILE in first.secret_files:
                 files.setdefault(AWS_FILE, first.secret_files[AWS_FILE])
             files |= {FROM[name]: content for name, content in first.secret_files.items() if name in FROM}
-        return Packet(
-            argv=(sys.executable, "-I", "-m", "agent.runtime.upkeep_job", str(run_dir)),
-            cwd="/",
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"},
-            timeout_seconds=TIMEOUT_SECONDS + ENDING_SECONDS,
-            secret_files=files,
-        )
+        return filing.packet("agent.runtime.upkeep_job", run_dir, timeout_seconds=TIMEOUT_SECONDS, secret_files=files)
 
     def errand(self, execution: Execution, place: Place) -> Errand:
         """The order of an execution."""
@@ -151,15 +133,10 @@ class Upkeep:
         """What the errand left behind."""
         path = run_dir / RESULT
         if not path.exists():
-            how = "its time was up" if ended.how == "deadline" else f"it left no result (exit code {ended.exit_code})"
-            return Finish(state=ExecutionState.FAILED, summary=how, exit_code=ended.exit_code, detail=_planned(run_dir))
+            return filing.left_nothing(ended, _planned(run_dir))
         result = upkeep.load_result(path.read_text(encoding="utf-8"))
         good = result.outcome is Outcome.OK and not result.findings
-        summary = f"{result.summary}; {result.hint}" if result.hint else result.summary
-        return Finish(
-            state=ExecutionState.SUCCEEDED if good else ExecutionState.FAILED, summary=summary,
-            exit_code=ended.exit_code, detail={**dataclasses.asdict(result), **({} if good else _planned(run_dir))},
-        )  # fmt: skip
+        return filing.told(result, ended, good=good, more={} if good else _planned(run_dir))
 
     def lost(self, execution: Execution, /) -> Finish:
         """What was planned may be done in part; the next run finds out, and goes on."""
