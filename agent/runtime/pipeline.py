@@ -7,8 +7,8 @@ from agent.model.check import Check, reach_key
 from agent.model.decision import Decision, Input, Parents, Proof, Tick, Verb, WindowEdge
 from agent.model.host import Host
 from agent.model.look import Result, Verdict
-from agent.model.state import Phase
 from agent.practices import story
+from agent.runtime.asking import Asking
 from agent.runtime.book import Book
 from agent.runtime.desk import AGENT, Desk
 from agent.runtime.foresight import Foresight
@@ -28,11 +28,10 @@ class Pipeline:
         self._looker = looker
         self._desk = desk
         self._recorder = recorder
-        self._remedies = remedies
         self._workers = workers
         self._windows = Windows(book)
         self._turn = asyncio.Lock()
-        self._unanswered: set[str] = set()
+        self._asking = Asking(book=book, recorder=recorder, remedies=remedies, workers=workers, turn=self._turn)
         self._seen: set[str] = set()  # since this process began
 
     async def watch(self, host: Host | None, checks: Sequence[Check]) -> list[Result]:
@@ -63,9 +62,7 @@ class Pipeline:
             )  # fmt: skip
             await self.follow(asker, proof)
         self._seen.add(result.key)
-        if result.key in self._unanswered:
-            self._unanswered.discard(result.key)
-            await self.resume((result.key,))
+        await self._asking.after_look(result.key)
 
     async def follow(self, key: str, given: Input, *, actor: str = AGENT) -> None:
         """Whatever was given: step → record → respond."""
@@ -89,28 +86,15 @@ class Pipeline:
     async def _respond(self, key: str, decided: tuple[Decision, ...]) -> None:
         for one in decided:
             if one.verb is Verb.TRY_REMEDY:
-                await self._recorder.flush()
-                async with self._turn:
-                    execution = await self._workers.write(self._remedies.ask, key, one)
-                if execution is not None:
-                    await self._remedies.start(execution)
+                await self._asking.ask(key, one)
 
     def take_up(self) -> tuple[str, ...]:
         """At a start: what was being asked, and what time may decide, waits for a fresh look; what is to be looked at."""
-        climbs = {key: state.climb for key, state in self._book.states().items()}
-        self._unanswered = {key for key, climb in climbs.items() if climb is not None and climb.phase is Phase.ASKED}
-        return (*self._unanswered, *self._book.restless())
+        return (*self._asking.take_up(), *self._book.restless())
 
     async def resume(self, keys: Iterable[str]) -> None:
-        """Ask again what was being asked when a process ended, here or in another one."""
-        for key in keys:
-            climb, mark = self._book.state(key).climb, self._book.state(key).mark
-            if climb is not None and climb.phase is Phase.ASKED and self._book.rules(key) is not None:
-                again = Decision(
-                    verb=Verb.TRY_REMEDY, why="it was about to be tried", severity=climb.severity, remedy=climb.remedy,
-                    rung=climb.rung, attempt=climb.attempt, episode=mark.episode if mark else 1,
-                )  # fmt: skip
-                await self._respond(key, (again,))
+        """Other processes changed the states of these: ask again what they did not get an answer to."""
+        await self._asking.resume(keys)
 
     async def _weigh_parents(self, key: str) -> None:
         failing = self._book.failing_parents(key)
@@ -129,10 +113,12 @@ class Pipeline:
         for key in self._seen.intersection(self._book.restless()):
             await self.follow(key, Tick(at_us=now_us))
         if self._windows.have_turned(now_us):
-            for check in self._book.policies.checks.values():
+            policies = self._book.policies
+            for check in policies.checks.values():
                 if check.key in self._seen:
                     await self._weigh_windows(check, now_us)
-            self._windows.turn(now_us)
+            if self._book.policies is policies:  # else others came into force meanwhile, and are weighed next time
+                self._windows.turn(now_us)
 
     async def _weigh_windows(self, check: Check, now_us: int, *, only_begun: bool = False) -> None:
         silenced = self._windows.silence(check, now_us)
