@@ -2,10 +2,13 @@
 
 import contextlib
 import dataclasses
+import fcntl
 import os
 import selectors
 import signal
+import struct
 import subprocess
+import termios
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
@@ -148,6 +151,12 @@ def _section(script: str, seconds: float, deadline: Deadline) -> Section:
     )  # fmt: skip
 
 
+def _waiting_bytes(descriptor: int) -> int:
+    """How much can be read at once (pipe(7))."""
+    number = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0" * struct.calcsize("i"))
+    return int(struct.unpack("i", number)[0])
+
+
 class _Conversation:
     """One child: feeds it, hears it, and sees to it that nothing of it stays."""
 
@@ -259,10 +268,11 @@ class _Conversation:
         return data
 
     def _drain(self) -> None:
-        """Take what the pipes still hold; a grandchild that keeps one open is not waited for."""
+        """Take what the pipes hold by now; a grandchild that keeps one open, or goes on writing, is not waited for."""
         for descriptor in (self._out, self._err):
-            while self._hear(descriptor):
-                pass
+            waiting = _waiting_bytes(descriptor) if descriptor in self._pipes else 0
+            for _ in range(0, waiting, _CHUNK):  # a read gives all that was asked for, while there is so much
+                self._hear(descriptor)
 
     def _close(self, descriptor: int) -> None:
         pipe = self._pipes.pop(descriptor)

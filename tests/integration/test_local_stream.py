@@ -59,6 +59,13 @@ def test_a_program_may_tidy_up_before_it_is_killed(seconds: float, stop: str, co
     assert lines == (["ready"] if stop else ["ready", "tidied"])
 
 
+@pytest.mark.parametrize("rest", ["yes", "(exec setsid yes)"])
+def test_what_goes_on_writing_after_the_program_has_ended_is_not_waited_for(rest: str) -> None:
+    """It writes as fast as we read, so there is always more to be had."""
+    done, lines = run(f"echo first; {rest} & sleep 0.2; exit 4")
+    assert (done.exit_code, done.timed_out, lines[0]) == (4, False, "first")
+
+
 def test_a_program_that_will_not_go_is_killed() -> None:
     assert run(STUBBORN, stop="ready", grace=0.1)[0].exit_code == 137
 
