@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agent.backups.putting.entries import Entry
 
 FREE = ("user.", "system.posix_acl_")  # attributes that the owner of a file may set
-SYSTEMS = ("security.selinux", "security.ima", "security.evm", "security.SMACK")  # the host's policy gives these
+OURS = (*FREE, "trusted.", "security.capability")  # as root; others are the file system's, or the host's policy's
 LONG = 512  # bytes of an attribute; of longer ones the hash does
 
 
@@ -45,7 +45,7 @@ def attributes(where: str) -> dict[str, bytes]:
 
 def is_ours(name: str, owners: bool) -> bool:  # noqa: FBT001  an order's field
     """Whether an attribute is one that a restore sets and takes away."""
-    return name.startswith(FREE) or (owners and not name.startswith(SYSTEMS))
+    return name.startswith(OURS if owners else FREE)
 
 
 def is_dressed(entry: Entry, folder: int, old: os.stat_result, owners: bool) -> bool:  # noqa: FBT001
@@ -95,7 +95,7 @@ def dress_alike(folder: int, name: str, old: os.stat_result, aside: str) -> bool
         try:
             os.setxattr(aside, attribute, value, follow_symlinks=False)
         except OSError:  # it is told, and no reason to keep nothing at all
-            is_whole = is_whole and attribute.startswith(SYSTEMS)
+            is_whole = is_whole and not is_ours(attribute, owners=True)
     if not stat.S_ISLNK(old.st_mode):
         os.chmod(aside, stat.S_IMODE(old.st_mode))
     os.utime(aside, ns=(old.st_atime_ns, old.st_mtime_ns), follow_symlinks=False)

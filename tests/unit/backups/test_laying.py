@@ -1,6 +1,7 @@
 """Laying a staged tree over a real one: what is in the way, what somebody changes meanwhile, what a killed run left."""
 
 import ast
+import dataclasses
 import json
 import os
 import shutil
@@ -17,8 +18,11 @@ from uuid import uuid4
 import pytest
 
 from agent.backups.putting import entries, laying, program
+from agent.backups.putting.ground import Ground
 from agent.backups.putting.layer import DRAFT, Layer
 from agent.backups.putting.way import Way
+from agent.backups.restic import describe, preview
+from agent.clock import Deadline, SystemClock
 
 _ACL_ROWS = ((1, 6, -1), (2, 6, 1234), (4, 4, -1), (16, 6, -1), (32, 0, -1))  # u::rw u:1234:rw g::r m::rw o::-
 ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *row) for row in _ACL_ROWS)
@@ -227,6 +231,45 @@ def test_what_a_folder_hands_down_to_new_files_is_not_theirs(stage: Path, root: 
     for path in ("srv/shop", "srv/shop/conf/app"):
         assert os.listxattr(root / path) == []
         assert (root / path).stat().st_mode == (stage / path).stat().st_mode
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root sets all attributes")
+@pytest.mark.parametrize("damage", ["", "content", "mode", "acl", "time", "names", "link", "gone"])
+def test_a_look_sees_what_the_deed_would_do(stage: Path, root: Path, damage: str) -> None:
+    """The look has but the descriptions of a manifest, the deed has the files themselves."""
+    (stage / "srv/shop/second").hardlink_to(stage / "srv/shop/orders")
+    (stage / "srv/shop/way").symlink_to("conf")
+    os.setxattr(stage / "srv/shop/conf/app", "system.posix_acl_access", ACL)
+    lay(stage, root)
+    orders, app = root / "srv/shop/orders", root / "srv/shop/conf/app"
+    match damage:
+        case "content":
+            app.write_text("listen 81\n")
+        case "mode":
+            orders.chmod(0o600 if orders.stat().st_mode & 0o077 else 0o644)
+        case "acl":
+            os.removexattr(app, "system.posix_acl_access")
+        case "time":
+            os.utime(orders, ns=(1, 1))
+        case "names":
+            orders.unlink()
+            shutil.copy2(root / "srv/shop/second", orders)
+        case "link":
+            (root / "srv/shop/way").unlink()
+            (root / "srv/shop/way").symlink_to("elsewhere")
+        case "gone":
+            shutil.rmtree(root / "srv/shop/conf")
+    deadline = Deadline.after(SystemClock(), 20.0)
+    order = {"do": "look", "root": str(root), "sources": ["/srv/shop"]}
+    lines = [preview._line(dataclasses.replace(one, path=one.path.removeprefix(str(stage)))) for one in (
+        describe.entry_of(entry.staged, entry.kind, deadline) for entry in entries.walk(str(stage), ["/srv/shop"])
+    )]  # fmt: skip
+    looked = Ground(None, root.parent, deadline).ask(order, lines)
+    done = lay(stage, root, keep=f"{root}/kept")
+    assert [looked[name] for name in ("new", "changed", "same", "told")] == [
+        done[name] for name in ("new", "changed", "same", "told")
+    ]
+    assert bool(looked["told"]) is bool(damage)
 
 
 def test_names_of_one_file_are_names_of_one_file_again(stage: Path, root: Path) -> None:
