@@ -1,6 +1,7 @@
 """Files of a real host: pulled as root by sudo, through a jump host, and what is said where that is not allowed."""
 
 import dataclasses
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,8 +32,8 @@ class Far:
     host: LabHost
     route: Route
 
-    def backup(self, exec_id: str) -> BackupResult:
-        return self.vault.backup(exec_id, route=self.route, options={"paths": [SOURCE]})
+    def backup(self, exec_id: str, **options: object) -> BackupResult:
+        return self.vault.backup(exec_id, route=self.route, options={"paths": [SOURCE], **options})
 
     def apart(self, exec_id: str) -> BackupResult:
         return self.vault.backup_apart(exec_id, route=self.route, options={"paths": [SOURCE]})
@@ -102,6 +103,16 @@ def test_what_only_root_may_read_is_pulled_by_sudo_through_a_jump_host(far: Far)
         assert (far.mirrored / "twin").read_text() == "secret\nmore\n"
     finally:
         far.host.exec(f"cd {SOURCE}/inner; echo secret >key; touch -d '2001-02-03 04:05:06.123456789' key")
+
+
+@pytest.mark.skipif(shutil.which("rclone") is None, reason="no rclone on this machine")
+def test_restic_there_is_root_by_sudo_and_reaches_its_repository_through_the_jump_host(far: Far) -> None:
+    saved = far.backup("01A", run_from="host")
+    assert (saved.outcome, saved.faults, saved.files, saved.torn) == (Outcome.OK, (), 3, 0)
+    back = far.vault.restore("01B", far.vault.folder / "back", route=far.route)
+    assert (back.outcome, back.faults) == (Outcome.OK, ())
+    assert facts(Path(f"{back.target}{SOURCE}")) == far.host.exec(FACTS.format(top=SOURCE))
+    assert far.host.exec("ss -Htln | grep -c '127.0.0.1:[23][0-9]\\{4\\} ' || :").strip() == "0"
 
 
 def facts(top: Path) -> str:
