@@ -207,8 +207,8 @@ def known_reasons() -> Mapping[str, str]:
     return {name: reason for name, reason in rows if " → " in name and reason}
 
 
-def report(alive: Iterable[Mutant], total: int, reasons: Mapping[str, str]) -> str:
-    """The report as Markdown."""
+def report(alive: Iterable[Mutant], total: int, reasons: Mapping[str, str], seconds: float) -> str:
+    """The report as Markdown; the seconds are of processor time."""
     rows = [f"| {mutant.name} | {reasons.get(mutant.name, '')} |" for mutant in alive]
     return "\n".join(
         [
@@ -218,7 +218,8 @@ def report(alive: Iterable[Mutant], total: int, reasons: Mapping[str, str]) -> s
             "numbers, true and false, plus and minus) and runs the unit tests of the practices on each change. It writes this",
             "file, and keeps the reasons.",
             "",
-            f"{total} changes: {total - len(rows)} were noticed by a test, {len(rows)} were not:",
+            f"On {time.strftime('%Y-%m-%d', time.gmtime())}, in {seconds / 60:.0f} minutes of processor time: {total} changes, of",
+            f"which {total - len(rows)} were noticed by a test; {len(rows)} were not, and each has its reason here:",
             "",
             "| change | why no test can or need notice it |",
             "|---|---|",
@@ -226,6 +227,12 @@ def report(alive: Iterable[Mutant], total: int, reasons: Mapping[str, str]) -> s
             "",
         ]
     )
+
+
+def processor_seconds() -> float:
+    """What this process and its children have taken: on a busy machine the only time that can be compared."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def main() -> int:
@@ -240,16 +247,16 @@ def main() -> int:
     everything = [mutant for path in paths for mutant in mutants_of(path)]
     drawn = random.Random(asked.seed).sample(everything, round(len(everything) * asked.share))
     print(f"{len(drawn)} of {len(everything)} mutants", flush=True)
-    begun = time.monotonic()
     instead = Instead(drawn)
     pytest.main([*OPTIONS, TESTS], plugins=[instead])
     if (alive := instead.alive) is None:
         print("the tests fail on the source as it is: mend that first", flush=True)
         return 2
     reasons = known_reasons()
-    print(f"{len(drawn) - len(alive)} noticed, {len(alive)} survive; {time.monotonic() - begun:.0f} s", flush=True)
+    seconds = processor_seconds()
+    print(f"{len(drawn) - len(alive)} noticed, {len(alive)} survive; {seconds:.0f} s of processor time", flush=True)
     if len(drawn) == len(everything) and asked.only == ["*"]:
-        REPORT.write_text(report(alive, len(drawn), reasons), encoding="utf-8")
+        REPORT.write_text(report(alive, len(drawn), reasons, seconds), encoding="utf-8")
         print(f"written: {REPORT.relative_to(TOP)}", flush=True)
     return 1 if any(mutant.name not in reasons for mutant in alive) else 0
 
