@@ -78,8 +78,7 @@ def predicted_seconds(proofs: Sequence[Proof], size_bytes: int) -> float | None:
     if max(sizes) - min(sizes) < _LEAST_SPREAD * max(sizes):
         return max(mean_time, mean_time * size_bytes / mean_size)
     spread = sum((size - mean_size) ** 2 for size in sizes)
-    per_byte = sum((size - mean_size) * (seconds - mean_time) for size, seconds in known) / spread
-    per_byte = max(0.0, per_byte)
+    per_byte = max(0.0, sum((size - mean_size) * seconds for size, seconds in known) / spread)
     start = mean_time - per_byte * mean_size
     if start < 0:
         start, per_byte = 0.0, sum(size * seconds for size, seconds in known) / sum(size * size for size in sizes)
