@@ -173,10 +173,7 @@ class Records:
     def watch_from_now(self) -> None:
         """Note since when each recovery is watched: a rehearsal that never was is due since then."""
         with self.store.write() as tx:
-            known = dues.last_runs(tx)
-            for key in self.book.policies.recoveries:
-                if f"watched:{key}" not in known:
-                    dues.mark(tx, f"watched:{key}", self.clock.now())
+            dues.watch(tx, self.book.policies.recoveries)
 
     def due(self) -> list[Recovery]:
         """The recoveries whose rehearsal is due, and possible: there is something to restore."""
