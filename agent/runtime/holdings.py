@@ -144,8 +144,21 @@ def damage(reader: Reader, place: Place) -> Execution | None:
         for kind in _SAVING
         for one in executions.listing(reader, kind=kind, correlation_id=backup.key, since_us=since_us, limit=_RECENT)
     ]
-    found += [one for one in history(reader, place, ExecutionKind.COPY) if one.intent_at_us >= since_us]
+    found += _copies_at_fault(reader, place, since_us)
     return next((one for one in found if one.detail.get("outcome") == Outcome.DAMAGED), None)
+
+
+def _copies_at_fault(reader: Reader, place: Place, since_us: int) -> Iterator[Execution]:
+    """Copies made there, and from there, as far as it is this repository that they complained of."""
+    for one in history(reader, place, ExecutionKind.COPY):
+        if one.intent_at_us >= since_us and not one.detail.get("of_first"):
+            yield one
+    for cause in sorted({cause_of(copy, backup.host) for backup in place.saved for copy in backup.copies}):
+        for one in executions.listing(
+            reader, kind=ExecutionKind.COPY, correlation_id=cause, since_us=since_us, limit=_RECENT
+        ):
+            if one.args.get("source") == place.cause and one.detail.get("of_first"):
+                yield one
 
 
 def facts(reader: Reader, place: Place, now_us: int) -> Facts:

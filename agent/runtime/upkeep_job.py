@@ -156,7 +156,7 @@ def _copy(errand: Errand, setting: Setting, _: Path) -> UpkeepResult:
     damage = tuple(f"snapshot {one[:8]} differs" for one in copied.unlike)
     return UpkeepResult(
         task=errand.task, outcome=copied.outcome, summary=copied.why or good, hint=hint_for(copied.outcome),
-        copied=copied.fresh, absent=copied.absent, damage=damage, damage_count=len(damage),
+        copied=copied.fresh, absent=copied.absent, damage=damage, damage_count=len(damage), of_first=copied.of_first,
     )  # fmt: skip
 
 

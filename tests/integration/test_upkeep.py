@@ -289,7 +289,8 @@ def test_a_snapshot_that_cannot_be_read_is_not_called_copied(shelf: Shelf) -> No
     copied = copying.copy(second(shelf), shelf.job(), both(shelf), shelf.ids)
     assert copied.outcome is not Outcome.OK
     assert copied.there == ()
-    assert copied.why
+    assert copied.why.startswith("the first repository: ")
+    assert copied.of_first
 
 
 def test_findings_survive_being_written_down() -> None:

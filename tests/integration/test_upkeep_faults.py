@@ -105,7 +105,7 @@ def test_a_damaged_second_repository_is_told_by_the_copy_or_by_its_check_and_har
     shutil.rmtree(shelf.vault.state / "restic-cache", ignore_errors=True)
     copied = copying.copy(second(shelf), shelf.job(), both(shelf), shelf.ids)
     assert copied.outcome is copies, copied
-    assert (copied.there == ()) is (copies is not Outcome.OK)
+    assert (copied.there == (), copied.of_first) == (copies is not Outcome.OK, False)
     check = Errand(task=Task.CHECK, job=second(shelf, "01B"), name="offsite", shares=(1,), of=1)
     told = shelf.do(check)
     assert (told.outcome, told.damage_count > 0) == (Outcome.DAMAGED, True)

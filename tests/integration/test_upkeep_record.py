@@ -139,6 +139,19 @@ def test_damage_that_no_check_found_is_looked_for_in_all_of_the_data_at_once(rec
     assert record.rests() == ""
 
 
+@pytest.mark.parametrize("of_first", [True, False], ids=["the first", "the second"])
+def test_damage_that_a_copy_met_is_told_of_the_repository_that_is_damaged(record: Record, *, of_first: bool) -> None:
+    record.saved("s1")
+    args = {"source": HERE.cause, "upto": 0}
+    record.run(
+        ExecutionKind.COPY, THERE.cause, state=ExecutionState.FAILED, args=args, outcome="damaged", of_first=of_first
+    )
+    with record.store.read() as reader:
+        told = [holdings.facts(reader, place, record.clock.now()).damage for place in (HERE, THERE)]
+        assert [bool(why) for why in told] == [of_first, not of_first]
+        assert holdings.is_suspect(reader, HERE) is of_first
+
+
 def test_the_record_says_what_should_be_there_and_what_must_stay(record: Record) -> None:
     names = [record.saved(name).snapshot for name in ("s1", "s2", "s3")]
     record.saved("s4", partial=True)

@@ -1,11 +1,12 @@
 """Copies snapshots into a second repository, founded for it, and holds both lists against each other afterwards."""
 
 import dataclasses
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from agent.backups import PASSWORD_FILE, REPOSITORY_FILE, SSH_KEY_FILE, Job, Outcome, Setting
-from agent.backups.restic import forget, repository
+from agent.backups.restic import forget, locks, repository
 from agent.backups.restic.command import Ended, Restic
 from agent.backups.restic.reach import reach
 from agent.model.upkeep import Saved
@@ -18,12 +19,17 @@ FROM: Mapping[str, str] = MappingProxyType(
         SSH_KEY_FILE: "WATCHKEEPER_FROM_SSH_KEY",
     }
 )
+_INDEX = re.compile(r"<index/([0-9a-f]{8,64})")
+_WHOSE = {True: "the first repository", False: "the second repository"}
 AT_ONCE = 200  # snapshots per call: what was copied before a kill needs not be copied again
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Copied:
-    """How it went. `there` are the originals that the second repository holds now, equal by their trees."""
+    """How it went. `there` are the originals that the second repository holds now, equal by their trees.
+
+    `of_first`: what went wrong is the first repository's fault.
+    """
 
     outcome: Outcome
     why: str = ""
@@ -31,6 +37,7 @@ class Copied:
     fresh: int = 0
     unlike: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()  # neither here nor there: removed, or never in the first one
+    of_first: bool = False
 
 
 def source_setting(setting: Setting) -> Setting:
@@ -48,20 +55,30 @@ def copy(job: Job, source_job: Job, setting: Setting, wanted: Sequence[str]) -> 
     source, target = Restic(source_job, source_setting(setting)), Restic(job, _own(setting))
     ended, here = forget.everything(source)
     if ended.outcome is not Outcome.OK:
-        return Copied(outcome=ended.outcome, why=f"the first repository: {ended.why()}")
+        return Copied(outcome=ended.outcome, why=f"{_WHOSE[True]}: {ended.why()}", of_first=True)
     options = _from(source_job, setting)
     ended, there = _listed_or_founded(target, job, options)
     if ended.outcome is not Outcome.OK:
-        return Copied(outcome=ended.outcome, why=f"the second repository: {ended.why()}")
+        return Copied(outcome=ended.outcome, why=f"{_WHOSE[False]}: {ended.why()}")
     trees = {one.id: one.tree for one in here if one.id in set(wanted)}
     missing = [id_ for id_ in wanted if id_ in trees and id_ not in _originals(there, trees)]
     for begin in range(0, len(missing), AT_ONCE):
         ended = target.call("copy", *options, *missing[begin : begin + AT_ONCE])
         if ended.outcome is not Outcome.OK:
-            return Copied(outcome=ended.outcome, why=ended.why())
+            return _failed(ended, source)
     if missing:
         ended, there = forget.everything(target)
     return _compared(ended, there, trees, wanted, len(missing))
+
+
+def _failed(ended: Ended, source: Restic) -> Copied:
+    """Why a copy failed, and whose fault damage is: content is read from the first repository alone, indexes from both."""
+    if ended.outcome is not Outcome.DAMAGED:
+        return Copied(outcome=ended.outcome, why=ended.why())
+    named = {found for line in ended.errors for found in _INDEX.findall(line)}
+    listed = locks.ids(source.ask("list", "index")[1]) if named else ()
+    of_first = not named or any(one.startswith(begin) for one in listed for begin in named)
+    return Copied(outcome=ended.outcome, why=f"{_WHOSE[of_first]}: {ended.why()}", of_first=of_first)
 
 
 def _compared(ended: Ended, there: Iterable[Saved], trees: dict[str, str], wanted: Sequence[str], fresh: int) -> Copied:

@@ -48,7 +48,8 @@ class Errand:
 class UpkeepResult:
     """How it ended. `read` are the shares of `of` whose every byte was read and sound.
 
-    `findings` are what nobody of ours did; `damage` the first of `damage_count` complaints about the data.
+    `findings` are what nobody of ours did; `damage` the first of `damage_count` complaints about the data. `of_first`: a
+    copy failed by fault of the repository that is copied from.
     """
 
     task: Task
@@ -65,6 +66,7 @@ class UpkeepResult:
     removed: tuple[str, ...] = ()
     kept: Mapping[str, int] = dataclasses.field(default_factory=dict)  # how many of them by which rule
     copied: int = 0
+    of_first: bool = False
     absent: tuple[str, ...] = ()  # what should have been copied, and is in neither repository
     version: Literal[1] = 1
 
