@@ -2,16 +2,16 @@
 
 import contextlib
 import dataclasses
-import itertools
 import socket
 import sqlite3
 import ssl
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from agent.checks.reaching import translate
 from agent.checks.reading import one_line
+from agent.checks.relaying import MOST_BYTES
 from agent.clock import Deadline
 from agent.errors import AgentError, TransportError
 
@@ -19,7 +19,8 @@ MOST_ROWS = 1_000
 _DOWN = frozenset({"53300", "57P01", "57P02", "57P03", "1040", "1053", "1203"})  # full, going down, not up yet
 _LATE = frozenset({"57014", "1969", "3024"})  # the statement was cancelled: its time was up
 # What drivers make of an answer that is none: they trust their servers.
-_NONSENSE = (struct.error, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, MemoryError)
+_NONSENSE = (struct.error, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, MemoryError,
+             RuntimeError)  # fmt: skip
 
 
 class QueryError(AgentError):
@@ -50,6 +51,7 @@ def postgresql(line: socket.socket, asked: Question, deadline: Deadline) -> Tabl
     """Ask PostgreSQL (protocol 3.0); one statement alone, as the extended protocol has it."""
     from pg8000.core import CoreConnection  # type: ignore[import-untyped]  # it ships no types
     from pg8000.exceptions import DatabaseError, InterfaceError  # type: ignore[import-untyped]  # nor here
+    from scramp import ScramException  # type: ignore[import-untyped]  # nor here
 
     class Careful(CoreConnection):  # type: ignore[misc]  # it ships no types
         """Gives the password away to nobody who listens in."""
@@ -63,7 +65,7 @@ def postgresql(line: socket.socket, asked: Question, deadline: Deadline) -> Tabl
             with contextlib.suppress(InterfaceError):  # a goodbye that nobody hears hides no other error
                 super().close()
 
-    with _told("PostgreSQL", asked.host, DatabaseError, InterfaceError):
+    with _told("PostgreSQL", asked.host, DatabaseError, InterfaceError, ScramException):
         connection = Careful(
             asked.user, host=asked.host, database=asked.database or None, password=asked.password, sock=line,
             ssl_context=asked.context or False, application_name="watchkeeper",
@@ -120,7 +122,7 @@ def sqlite(path: str, asked: Question, deadline: Deadline) -> Table:
         connection.set_authorizer(lambda what, *_: sqlite3.SQLITE_OK if what in allowed else sqlite3.SQLITE_DENY)
         connection.set_progress_handler(deadline.is_over, 10_000)
         cursor = connection.execute(asked.query)
-        rows = _bounded(itertools.islice(cursor, MOST_ROWS + 1))
+        rows = _bounded(_counted(cursor))
         return Table(columns=tuple(str(column[0]) for column in cursor.description or ()), rows=rows)
     except (sqlite3.Error, sqlite3.Warning) as error:
         if deadline.is_over():
@@ -173,6 +175,18 @@ def _said(error: Exception) -> tuple[str, str]:
 
 def _milliseconds(deadline: Deadline) -> int:
     return max(1, int(deadline.remaining_seconds() * 1000))
+
+
+def _counted(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """One row more than there may be, and no more bytes than a server may send."""
+    size = 0
+    for number, row in enumerate(rows):
+        size += sum(len(value) for value in row if isinstance(value, str | bytes))
+        if size > MOST_BYTES:
+            raise QueryError(f"more than {MOST_BYTES / 1e6:g} MB: let the query sum them up")
+        yield row
+        if number == MOST_ROWS:
+            return
 
 
 def _bounded(rows: Any) -> tuple[tuple[Any, ...], ...]:

@@ -238,6 +238,17 @@ async def dripping(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
         await asyncio.sleep(0.02)
 
 
+def packet(number: int, content: bytes) -> bytes:
+    """As MySQL sends it."""
+    return len(content).to_bytes(3, "little") + bytes([number]) + content
+
+
+ALL_WELL = b"\0\0\0\2\0\0\0"
+GREETING = (
+    b"\n8.0.0\0\1\0\0\0saltsalt\0\xff\xf7\x21\2\0\xff\x81\x15" + bytes(10) + b"saltsaltsalt\0mysql_native_password\0"
+)
+
+
 async def asked_by(behave: Behaviour, scheme: str, timeout: float) -> Look:  # noqa: ASYNC109
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -267,6 +278,10 @@ async def asked_by(behave: Behaviour, scheme: str, timeout: float) -> Look:  # n
             "huge": saying(b"D\x7f\xff\xff\xffxxxx" + b"\xff\xff\xff\x00" * 50),
             "negative": saying(b"R\xff\xff\xff\xf0" * 50),
             "dripping": dripping,
+            "scram": saying(b"R\0\0\0\x17\0\0\0\nSCRAM-SHA-256\0\0" + b"R\0\0\0\x19\0\0\0\x0br=x,s=c2FsdA==,i=4"),
+            "thief": saying(
+                packet(0, GREETING) + packet(2, ALL_WELL) + packet(1, ALL_WELL) * 2 + packet(1, b"\xfb/etc/passwd")
+            ),
         }.items()
     ],
 )
@@ -334,6 +349,14 @@ def test_a_file_that_is_not_there_is_critical_and_not_made(tmp_path: Path) -> No
     look = ask_file(tmp_path / "none.db", "SELECT 1")
     assert look.verdict is Verdict.CRITICAL
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_says_no_more_than_a_server_may(file: Path) -> None:
+    many = (
+        "WITH a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a WHERE x < 9) SELECT x, zeroblob(900000) AS value FROM a"
+    )
+    look = ask_file(file, many, by="x")
+    assert (look.verdict, look.summary) == (Verdict.UNKNOWN, "more than 2 MB: let the query sum them up")
 
 
 def test_an_endless_query_of_a_file_ends(file: Path) -> None:
