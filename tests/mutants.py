@@ -1,4 +1,4 @@
-"""What can be changed in a file of decisions: comparisons, and/or, not, conditions, numbers, true and false, plus and minus."""
+"""What can be changed in a file of decisions: comparisons, and/or, not, conditions, numbers, sums and products, min and any."""
 
 import ast
 import copy
@@ -12,6 +12,10 @@ SWAPS: Mapping[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
 }  # fmt: skip
+SUMS: Mapping[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
+}  # fmt: skip
+CHOICES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,13 +79,20 @@ class Changer(ast.NodeTransformer):
         return self._offer(node, ast.BoolOp(op=other, values=node.values))
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        """`+` ↔ `-`."""
+        """`+` ↔ `-`, `*` ↔ `/`."""
         self.generic_visit(node)
         words = any(isinstance(side, ast.Constant) and isinstance(side.value, str) for side in (node.left, node.right))
-        if words or not isinstance(node.op, ast.Add | ast.Sub):
+        if words or type(node.op) not in SUMS:
             return node
-        other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
-        return self._offer(node, ast.BinOp(left=node.left, op=other, right=node.right))
+        return self._offer(node, ast.BinOp(left=node.left, op=SUMS[type(node.op)](), right=node.right))
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """`min` ↔ `max`, `any` ↔ `all`."""
+        self.generic_visit(node)
+        if not isinstance(node.func, ast.Name) or node.func.id not in CHOICES:
+            return node
+        other = ast.Name(CHOICES[node.func.id], ctx=ast.Load())
+        return self._offer(node, ast.Call(func=other, args=node.args, keywords=node.keywords))
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
         """`not x` → `x`."""

@@ -13,9 +13,9 @@ LIMIT = 3
 
 def judge(one, two=5):
     """Nor are words."""
-    if one < 1 and two:
+    if one < 1 and two > 1:
         return f"{one + 1}"
-    return [two - 1 for one in range(9) if one is not None]
+    return [max(two / 5, 3) for one in range(9) if one is not None]
 '''
 
 
@@ -31,9 +31,13 @@ def test_what_a_function_decides_is_changed_and_nothing_else(changed: list[mutan
     assert [one.name for one in changed] == [
         "gate.judge: `1` → `2` (1 of 2)",
         "gate.judge: `one < 1` → `one <= 1`",
-        "gate.judge: `one < 1 and two` → `one < 1 or two`",
         "gate.judge: `1` → `2` (2 of 2)",
-        "gate.judge: `two - 1` → `two + 1`",
+        "gate.judge: `two > 1` → `two >= 1`",
+        "gate.judge: `one < 1 and two > 1` → `one < 1 or two > 1`",
+        "gate.judge: `5` → `6`",
+        "gate.judge: `two / 5` → `two * 5`",
+        "gate.judge: `3` → `4`",
+        "gate.judge: `max(two / 5, 3)` → `min(two / 5, 3)`",
         "gate.judge: `9` → `10`",
         "gate.judge: `one is not None` → `one is None`",
     ]
