@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 BODY_BYTES = 1_048_576  # a page or an API's answer; the rest of a download is not read
 _READ = 65_536
+_USUAL = 300  # characters of a URL that is remembered; a server may redirect us to a longer one at every look
 _PORTS = {"http": 80, "https": 443}
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _IN_URL = "/?&=%:@!$'()*+,;~-._[]"  # what stays as it is when a path with other letters is made ASCII
@@ -42,9 +43,12 @@ class Answer:
     is_cut: bool
 
 
-@functools.lru_cache(maxsize=10_000)  # the same few are asked again and again
 def parts(url: str) -> SplitResult:
     """The parts of an absolute http or https URL with a host; ValueError says what is wrong."""
+    return _remembered(url) if len(url) <= _USUAL else _split(url)
+
+
+def _split(url: str) -> SplitResult:
     split = urlsplit(url)
     if split.scheme not in _PORTS or not split.hostname:
         raise ValueError(f"{url!r} is not a URL: write it like https://www.example.org/health")
@@ -54,6 +58,9 @@ def parts(url: str) -> SplitResult:
         raise ValueError("a URL here holds no user and no password")
     _ = split.port  # raises ValueError itself when it is no port
     return split
+
+
+_remembered = functools.lru_cache(maxsize=10_000)(_split)  # the same few are asked again and again
 
 
 async def fetch(request: Request, *, redirects: int, is_wanted: Callable[[int], bool]) -> Answer:
@@ -118,8 +125,8 @@ async def _exchange(streams: Streams, request: Request, url: SplitResult) -> Ans
 
 
 def _head(request: Request, url: SplitResult) -> "h11.Request":
-    if request.headers:
-        return _made(request.method, url, len(request.body), request.headers)  # a token may be among them: not kept
+    if request.headers or len(request.url) > _USUAL:  # a token may be among them: not kept
+        return _made(request.method, url, len(request.body), request.headers)
     return _plain(request.method, url, len(request.body))
 
 
