@@ -16,7 +16,7 @@ from agent.policy.faults import Fault
 from agent.policy.reading import CheckEntry, Document
 from agent.policy.references import Register
 from agent.policy.scene import Hosts, Pace, Scene
-from agent.policy.schema import Header, Item
+from agent.policy.schema import Item
 from agent.policy.schema_items import RemedySpec
 
 
@@ -31,38 +31,39 @@ class Common:
     pace: Pace
     run_from: RunFrom
     owner: str
-    paused_until_us: int | None
+    paused_until_us: int | None = None
 
 
 def checks(scene: Scene, register: Register, document: Document, wrong: list[Fault]) -> Iterator[Check]:
     """All checks of a document, on all their hosts."""
-    header, service = document.header, document.service
-    assert header is not None
-    assert service is not None
-    for name, entry in document.checks.items():
-        item = f"{service}/checks/{name}"
-        hosts = register.checks.get(item, ())
-        if entry is None or not hosts:
-            continue
-        place = Place(file=document.file, path=("checks", name))
-        run_from = _stand(scene, entry, hosts, place, wrong)
-        if run_from is None:
-            continue
-        common = Common(
-            item=item,
-            service=service,
-            entry=entry,
-            place=place,
-            pace=register.paces[item],
-            run_from=run_from,
-            owner=_owner(scene, header, entry.spec),
-            paused_until_us=paused_until(scene, entry.spec, place, wrong),
-        )
-        yield from _spread(scene, register, common, hosts, wrong)
+    for name in document.checks:
+        hosts = register.checks.get(f"{document.service}/checks/{name}", ())
+        common = _common(scene, register, document, name, hosts, wrong) if hosts else None
+        if common is not None:
+            until_us = paused_until(scene, common.entry.spec, common.place, wrong)
+            yield from _spread(scene, register, dataclasses.replace(common, paused_until_us=until_us), hosts, wrong)
 
 
-def _owner(scene: Scene, header: Header, item: Item) -> str:
-    return scene.owner(header, item)
+def _common(
+    scene: Scene, register: Register, document: Document, name: str, hosts: Hosts, wrong: list[Fault]
+) -> Common | None:
+    """What a check of a document is on every one of these hosts; None where it cannot be made, or stand there."""
+    header, service, entry = document.header, document.service, document.checks.get(name)
+    if header is None or service is None or entry is None:
+        return None
+    item, place = f"{service}/checks/{name}", Place(file=document.file, path=("checks", name))
+    run_from = _stand(scene, entry, hosts, place, wrong)
+    if run_from is None:
+        return None
+    return Common(
+        item=item,
+        service=service,
+        entry=entry,
+        place=place,
+        pace=register.paces[item],
+        run_from=run_from,
+        owner=scene.owner(header, entry.spec),
+    )
 
 
 def paused_until(scene: Scene, item: Item, place: Place, wrong: list[Fault]) -> int | None:
@@ -152,26 +153,9 @@ def _spread(scene: Scene, register: Register, common: Common, hosts: Hosts, wron
 def elsewhere(scene: Scene, register: Register, item: str, host: Host, wrong: list[Fault]) -> Check | None:
     """A check as it would be on a host that is not one of its own; nothing suppresses it there, nothing follows."""
     service, _, name = item.split("/")
-    document = register.documents[service]
-    header, entry = document.header, document.checks.get(name)
-    if header is None or entry is None:
-        return None
-    place = Place(file=document.file, path=("checks", name))
-    run_from = _stand(scene, entry, (host.name,), place, wrong)
-    if run_from is None:
-        return None
-    common = Common(
-        item=item,
-        service=service,
-        entry=entry,
-        place=place,
-        pace=register.paces[item],
-        run_from=run_from,
-        owner=_owner(scene, header, entry.spec),
-        paused_until_us=None,
-    )
-    looked = _rendered(scene, common, host, wrong)
-    if looked is None:
+    common = _common(scene, register, register.documents[service], name, (host.name,), wrong)
+    looked = _rendered(scene, common, host, wrong) if common is not None else None
+    if common is None or looked is None:
         return None
     options, warn, crit = looked
     return _check(common, host.name, options, Rules(key=key_of(item, host.name), warn=warn, crit=crit))
