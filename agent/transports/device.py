@@ -141,7 +141,7 @@ class CommandLine:
         """Start a session on a connection that is logged in; the caller closes it on an error."""
         where = f"{host.address} port {host.port}"
         connection = _driver(host, enable or "")
-        login.socket_of(transport).allow(_WINDOW + LOGIN_BYTES)
+        login.socket_of(transport).allowance.renew(_WINDOW + LOGIN_BYTES)
         try:
             channel = transport.open_session(window_size=_WINDOW)
             channel.get_pty(term="vt100", width=511, height=1000)
@@ -171,7 +171,7 @@ class CommandLine:
         for command, seconds in scripts:
             soon = min(deadline, Deadline.after(deadline.clock, seconds), key=lambda one: one.at_ns)
             self._bounded.deadline, self._bounded.heard = soon, 0
-            login.socket_of(self.transport).allow(self._bounded.most_bytes + LOGIN_BYTES)
+            login.socket_of(self.transport).allowance.renew(self._bounded.most_bytes + LOGIN_BYTES)
             try:
                 sections.append(Section(text=self._say(command), exit_code=0))
             except TimeoutError:
@@ -179,7 +179,7 @@ class CommandLine:
                 left = len(scripts) - len(sections)
                 return [*sections, *[Section(text="", exit_code=TIMED_OUT, timed_out=True)] * left]
             except _foreign() as error:
-                if isinstance(error, OutputLimitError) or login.socket_of(self.transport).is_flooded:
+                if isinstance(error, OutputLimitError) or login.socket_of(self.transport).allowance.is_flooded:
                     self.hang_up()
                     too_much = f"more than {self._bounded.most_bytes:,} bytes"
                     return [*sections, Section(text=too_much, exit_code=TOO_MUCH)]

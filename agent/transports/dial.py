@@ -23,11 +23,8 @@ class Line(Protocol):
     """A connection as a login needs it: a socket, or a channel through a jump host."""
 
     @property
-    def is_flooded(self) -> bool:
-        """Whether more came than it was allowed."""
-
-    def allow(self, size: int, /) -> None:
-        """Hear so many bytes from now on."""
+    def allowance(self) -> "Allowance":
+        """How much more of it is heard."""
 
     def setsockopt(self, level: int, name: int, value: bytes, /) -> None:
         """As of a socket."""
@@ -39,28 +36,44 @@ class Line(Protocol):
         """As of a socket."""
 
 
-class MeteredSocket(socket.socket):
-    """A socket that hears no more than its allowance; the protocol above it believes any packet length it is told."""
+class Allowance:
+    """How many bytes are heard of a peer: the protocol above a connection believes any packet length it is told."""
 
-    allowance = LOGIN_BYTES
+    def __init__(self) -> None:
+        self._left = LOGIN_BYTES
 
-    def allow(self, size: int) -> None:
+    def renew(self, size: int) -> None:
         """Hear so many bytes from now on; a flood stays one."""
         if not self.is_flooded:
-            self.allowance = size
+            self._left = size
 
     @property
     def is_flooded(self) -> bool:
         """Whether more came than it was allowed."""
-        return self.allowance <= 0
+        return self._left <= 0
+
+    def check(self) -> None:
+        """OSError when it is used up."""
+        if self.is_flooded:
+            raise OSError(errno.EMSGSIZE, "it sent more than we are ready to hear")
+
+    def spent_on(self, data: bytes) -> bytes:
+        """The same bytes, which were heard."""
+        self._left -= len(data)
+        return data
+
+
+class MeteredSocket(socket.socket):
+    """A socket that hears no more than its allowance."""
+
+    def __init__(self, family: socket.AddressFamily) -> None:
+        super().__init__(family, socket.SOCK_STREAM)
+        self.allowance = Allowance()
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """As of any socket, until the allowance is used up."""
-        if self.is_flooded:
-            raise OSError(errno.EMSGSIZE, "it sent more than we are ready to hear")
-        data = super().recv(bufsize, flags)
-        self.allowance -= len(data)
-        return data
+        self.allowance.check()
+        return self.allowance.spent_on(super().recv(bufsize, flags))
 
 
 def dial(address: str, port: int, deadline: Deadline) -> MeteredSocket:
@@ -102,7 +115,7 @@ def _places(address: str, port: int, deadline: Deadline) -> list[Place]:
 
 
 def _connect(family: socket.AddressFamily, place: object, deadline: Deadline) -> MeteredSocket:
-    connection = MeteredSocket(family, socket.SOCK_STREAM)
+    connection = MeteredSocket(family)
     try:
         connection.settimeout(max(0.001, deadline.remaining_seconds()))
         connection.connect(place)  # type: ignore[arg-type]  # getaddrinfo's own, fit for its family

@@ -149,7 +149,7 @@ class Jumps:
             raise
         finally:
             kept.attempts += 1
-        login.socket_of(transport).allow(sys.maxsize)  # what it may send us, the windows of its channels say
+        login.socket_of(transport).allowance.renew(sys.maxsize)  # what it may send us, the windows of its channels say
         kept.transport, kept.stamp, kept.failure = transport, stamp, None
         with self._lock:
             self.connections += 1

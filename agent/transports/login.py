@@ -105,7 +105,8 @@ def _certificate_of(transport: paramiko.Transport) -> HostKey | None:
 def hang_up(transport: paramiko.Transport) -> None:
     """Close a connection and end its thread, whatever state they are in."""
     connection = socket_of(transport)
-    cut(connection, abruptly=connection.is_flooded)  # wakes its thread; closing alone would leave that one waiting
+    # wakes its thread; closing alone would leave that one waiting
+    cut(connection, abruptly=connection.allowance.is_flooded)
     transport.packetizer.complete_handshake()  # ends the timer thread of a handshake that never was
     transport.close()
     connection.close()  # close() does nothing on a connection that failed by itself
@@ -123,7 +124,7 @@ def _greeted(host: Host, deadline: Deadline, cutoff: Cutoff, first: Sequence[str
             yield transport
         except FOREIGN as error:
             hang_up(transport)
-            raise _failure(host, deadline, error, is_flooded=connection.is_flooded) from error
+            raise _failure(host, deadline, error, is_flooded=connection.allowance.is_flooded) from error
         except BaseException:
             hang_up(transport)
             raise

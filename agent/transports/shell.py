@@ -39,14 +39,14 @@ class Shell:
     def open(cls, transport: login.Transport, where: str, deadline: Deadline) -> Self:
         """Start the shell on a connection that is logged in; the caller cuts it in time and closes it on an error."""
         connection = login.socket_of(transport)
-        connection.allow(_WINDOW + LOGIN_BYTES)
+        connection.allowance.renew(_WINDOW + LOGIN_BYTES)
         try:
             channel = transport.open_session(window_size=_WINDOW)
             channel.set_combine_stderr(True)
             channel.exec_command(_COMMAND)
             channel.sendall(framing.PRELUDE.encode())
         except login.FOREIGN as error:
-            if connection.is_flooded:
+            if connection.allowance.is_flooded:
                 raise OutputLimitError(f"{where} {_FLOOD}", hint=_START_UP) from error
             reason = "its time was up" if deadline.is_over() else _reason(error)
             raise TransportError(f"{where} let us in but gave no shell: {reason}", hint=_NO_SHELL) from error
@@ -60,7 +60,7 @@ class Shell:
         cause: BaseException | None = None
         try:
             self._channel.settimeout(silence)
-            login.socket_of(self.transport).allow(2 * framing.limit(len(scripts)) + LOGIN_BYTES)
+            login.socket_of(self.transport).allowance.renew(2 * framing.limit(len(scripts)) + LOGIN_BYTES)
             self._channel.sendall(framing.message(scripts, marker))
             while chunk := self._channel.recv(_CHUNK):
                 seen = len(answer)
@@ -97,7 +97,7 @@ class Shell:
             )
 
     def _broken(self, cause: BaseException | None, said: str, silence: float, *, is_stale: bool) -> TransportError:
-        if login.socket_of(self.transport).is_flooded:
+        if login.socket_of(self.transport).allowance.is_flooded:
             return OutputLimitError(f"{self._where} {_FLOOD}", hint=_START_UP)
         if isinstance(cause, TimeoutError) and not cause.errno:  # paramiko's own, not the kernel's ETIMEDOUT
             return TransportError(f"{self._where} fell silent for {silence:g} s{said}", hint="is it overloaded?")

@@ -1,11 +1,10 @@
 """A channel through a jump host, used like the socket of a connection that was dialled."""
 
 import contextlib
-import errno
 
 import paramiko
 
-from agent.transports.dial import LOGIN_BYTES
+from agent.transports.dial import Allowance
 
 _FOREIGN = (paramiko.SSHException, EOFError, OSError)
 
@@ -17,25 +16,12 @@ class Tunnel:
         self._channel = channel
         self._owes_close = False
         self._closed = False  # by this name paramiko asks a socket
-        self.allowance = LOGIN_BYTES
-
-    def allow(self, size: int) -> None:
-        """Hear so many bytes from now on; a flood stays one."""
-        if not self.is_flooded:
-            self.allowance = size
-
-    @property
-    def is_flooded(self) -> bool:
-        """Whether more came than it was allowed."""
-        return self.allowance <= 0
+        self.allowance = Allowance()
 
     def recv(self, size: int) -> bytes:
         """As of a socket, until the allowance is used up."""
-        if self.is_flooded:
-            raise OSError(errno.EMSGSIZE, "it sent more than we are ready to hear")
-        data = self._channel.recv(size)
-        self.allowance -= len(data)
-        return data
+        self.allowance.check()
+        return self.allowance.spent_on(self._channel.recv(size))
 
     def send(self, data: bytes) -> int:
         """As of a socket."""
