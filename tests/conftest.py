@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from tests import canary as canaries
 
-pytest_plugins = ("tests.lab.fixtures", "tests.restics")
+pytest_plugins = ("tests.lab.fixtures", "tests.restics", "tests.sharing")
 
 # Debian has no server for S3; with one at hand its tests are there, and without it they are not (nothing is skipped).
 collect_ignore = [] if os.environ.get("WATCHKEEPER_TEST_S3_SERVER") else ["integration/test_repositories_s3.py"]
