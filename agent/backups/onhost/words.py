@@ -9,7 +9,7 @@ from agent.backups.restic.compare import printable
 from agent.backups.restic.outcome import read_message
 from agent.errors import ToolError
 
-LIMIT_BYTES = 256_000_000  # of each stream: a day of progress is a tenth of it
+_LIMIT_BYTES = 256_000_000  # of each stream: a day of progress is a tenth of it
 _LINE_BYTES = 1_000_000
 _TEXT = 2_000  # characters of one complaint
 _LARGEST = 2**63
@@ -20,8 +20,8 @@ _ERRNOS = range(1, 200)
 class Lines:
     """Parts what comes in pieces into lines; one without end is cut, and so is who does not stop: ToolError."""
 
-    def __init__(self, tell: Callable[[str], None], name: str) -> None:
-        self._tell, self._name, self._held, self._left = tell, name, b"", LIMIT_BYTES
+    def __init__(self, tell: Callable[[str], None], name: str, limit_bytes: int = _LIMIT_BYTES) -> None:
+        self._tell, self._name, self._held, self._left = tell, name, b"", limit_bytes
 
     def take(self, data: bytes) -> None:
         """One piece."""
