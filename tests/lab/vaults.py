@@ -48,12 +48,11 @@ def behind_sftp(folder: Path, sshd: Sshd) -> Iterator[Elsewhere]:
 
 
 @contextlib.contextmanager
-def behind_rest(folder: Path, password: str) -> Iterator[Elsewhere]:
-    """The folder by a REST server that asks for a login."""
+def behind_rest(folder: Path, password: str, *options: str) -> Iterator[Elsewhere]:
+    """The folder by a REST server that asks for a login; with further options of rclone, such as --append-only."""
     if shutil.which("rclone") is None:
         pytest.skip("no rclone on this machine")
     logins = folder.parent / "htpasswd"
-    digest = hashlib.sha1(password.encode()).digest()  # noqa: S324  # the one form of htpasswd that needs no program
     digest = hashlib.sha1(password.encode()).digest()  # noqa: S324  # the form of htpasswd that needs no program
     logins.write_text(f"{USER}:{{SHA}}{base64.b64encode(digest).decode()}\n")
     address = _free_address()
@@ -66,6 +65,7 @@ def behind_rest(folder: Path, password: str) -> Iterator[Elsewhere]:
         address,
         "--htpasswd",
         str(logins),
+        *options,
         str(folder),
     ]
     with _serving(argv, address):
