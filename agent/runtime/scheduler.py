@@ -16,6 +16,7 @@ from agent.clock import NANOSECONDS, Clock
 from agent.model.cadence import Every
 from agent.model.check import Check
 from agent.practices import calendar
+from agent.runtime.agenda import Agenda
 
 LONG_SECONDS = 3600.0  # above, intervals are aligned to the wall clock and computed like the calendar
 SLOTS = 240  # so many phases an interval has at the most
@@ -108,7 +109,7 @@ class Scheduler:
         self._members: dict[tuple[float, float], ByHost] = {}
         self._beats: dict[tuple[float, float], Beat] = {}
         self._places: dict[str, tuple[float, float]] = {}
-        self._calendar: dict[str, int] = {}
+        self._calendar = Agenda()
         self._retrying: set[str] = set()
         self._ahead_us = self._wall_ahead_us()
         self._checks: dict[str, Check] = {}
@@ -156,11 +157,12 @@ class Scheduler:
     def take(self) -> Batches:
         """What has come due since the last time, each check once; one unit of polling is one host."""
         self._ticker.run_pending()
-        now_us, was_set = self._clock.now(), self._was_set()
-        for key, at_us in list(self._calendar.items()):
-            if at_us <= now_us:
-                self.now(key)
-            if at_us <= now_us or was_set:
+        now_us = self._clock.now()
+        for key in tuple(self._calendar.take(now_us)):
+            self.now(key)
+            self._plan(self._checks[key], now_us)
+        if self._was_set():
+            for key in self._calendar.moments():
                 self._plan(self._checks[key], now_us)
         taken, self._due = self._due, {}
         return [(host, list(checks.values())) for host, checks in taken.items() if checks]
@@ -194,16 +196,16 @@ class Scheduler:
 
     def _plan(self, check: Check, now_us: int) -> None:
         following = calendar.next_due(check.every, now_us)
-        self._calendar.pop(check.key, None)
+        self._calendar.drop(check.key)
         if following is not None:
-            self._calendar[check.key] = following
+            self._calendar.put(check.key, following)
 
     def _join(self, key: str, seconds: float, phase_seconds: float) -> None:
         place = (seconds, phase_seconds)
         if self._places.get(key) == place:
             return
         self._leave(key)
-        self._calendar.pop(key, None)
+        self._calendar.drop(key)
         self._places[key] = place
         if place not in self._beats:
             self._members[place] = {}
@@ -212,7 +214,7 @@ class Scheduler:
         self._members[place].setdefault(check.host, {})[key] = check
 
     def _leave(self, key: str) -> None:
-        self._calendar.pop(key, None)
+        self._calendar.drop(key)
         place = self._places.pop(key, None)
         if place is None:
             return

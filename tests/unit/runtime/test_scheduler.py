@@ -288,7 +288,7 @@ def test_an_interval_of_an_hour_runs_in_slots_and_a_longer_one_is_aligned(clock:
 def test_a_result_in_the_moment_when_it_is_due_does_not_lose_that_moment(clock: ToldClock) -> None:
     scheduler = Scheduler(clock)
     scheduler.adopt([check(every=HOURLY)])
-    clock.now_us = scheduler._calendar[check().key]
+    clock.now_us = scheduler._calendar.moments()[check().key]
     scheduler.hurry(check().key, retrying=False)
     assert keys(scheduler.take()) == [check().key]
 
@@ -315,10 +315,10 @@ def test_a_clock_set_forward_over_a_moment_runs_it_once(clock: ToldClock) -> Non
 def test_a_clock_that_is_only_nudged_plans_nothing_anew(clock: ToldClock) -> None:
     scheduler = Scheduler(clock)
     scheduler.adopt([check(every=HOURLY)])
-    planned = dict(scheduler._calendar)
+    planned = scheduler._calendar.moments()
     clock.step_seconds(-1.9)
     scheduler.take()
-    assert scheduler._calendar == planned
+    assert scheduler._calendar.moments() == planned
 
 
 def test_a_rule_that_never_comes_up_is_no_trouble(clock: ToldClock) -> None:
