@@ -72,12 +72,10 @@ def expand(scene: Scene, windows: Mapping[str, WindowSpec], config_file: str) ->
         for document in whole
         for recovery in expand_recoveries.recoveries(scene, register, document, backups, wrong)
     ]
+    lines = _lines(scene, checks, itertools.chain((r.host for r in remedies), (b.host for b in backups)))
+    checks = [_behind_its_line(check) if check.host in lines else check for check in checks]
     checks += watching.checks(backups, recoveries, scene.config.owner)
-    devices = _devices(scene, checks)
-    checks = [_behind_its_line(check) if check.host in devices else check for check in checks]
-    touched = itertools.chain((c.host for c in checks), (r.host for r in remedies), (b.host for b in backups))
-    servers = {host for host in touched if host is not None and scene.snapshot.hosts[host].connection is Connection.SSH}
-    reach = _reach(scene, checks, servers | devices)
+    reach = _reach(scene, checks, lines)
     by_key = {check.key: check for check in (*reach, *checks)}
     return Expansion(
         checks=MappingProxyType(by_key),
@@ -195,10 +193,18 @@ def _reach(scene: Scene, checks: Iterable[Check], hosts: Iterable[str]) -> list[
     return [_reach_of(scene.config, name, usual, fastest.get(name)) for name in sorted(hosts)]
 
 
-def _devices(scene: Scene, checks: Iterable[Check]) -> set[str]:
-    """Network devices that are asked over their command line; one that is only asked by SNMP needs no login there."""
+def _lines(scene: Scene, checks: Iterable[Check], changed: Iterable[str]) -> set[str]:
+    """The hosts to which a line is kept: something logs in there, not only the agent that asks by SNMP or the like.
+
+    To change a host, or to save it, also means to log in; to a device that happens too rarely to watch its line.
+    """
     asked = {check.host for check in checks if check.host is not None and check.run_from is RunFrom.HOST}
-    return {host for host in asked if scene.snapshot.hosts[host].connection is Connection.NETWORK_CLI}
+    kept = {host: scene.snapshot.hosts[host].connection for host in asked.union(changed)}
+    return {
+        host
+        for host, connection in kept.items()
+        if connection is Connection.SSH or (connection is Connection.NETWORK_CLI and host in asked)
+    }
 
 
 def _behind_its_line(check: Check) -> Check:

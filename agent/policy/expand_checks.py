@@ -7,7 +7,7 @@ from typing import Any
 from agent.checks import refers
 from agent.closed import ClosedModel
 from agent.model.bounds import Bounds
-from agent.model.check import NO_HOST, Check, RemedyRules, Rules, RunFrom, key_of, reach_key
+from agent.model.check import NO_HOST, Check, RemedyRules, Rules, RunFrom, key_of
 from agent.model.host import Connection, Host
 from agent.model.look import Verdict
 from agent.policy import catalogue, limits, references, templates, when
@@ -257,11 +257,9 @@ def _members(
 
 
 def _needs(register: Register, common: Common, host: Host | None, wrong: list[Fault]) -> tuple[str, ...]:
-    """The parents' keys; the host's own reach check is one of them, unless the host is this machine."""
+    """The keys of the parents that its policy names."""
     name = host.name if host is not None else None
     keys: list[str] = []
-    if host is not None and host.connection is Connection.SSH:
-        keys.append(reach_key(host.name))
     for index, text in enumerate(common.entry.spec.needs):
         place = common.place / "needs" / index
         try:

@@ -130,6 +130,34 @@ def test_a_host_over_ssh_has_a_check_of_its_connection_as_fast_as_its_fastest(co
     assert found.checks["shop/checks/c@local"].rules.needs == ()
 
 
+def test_a_host_that_nothing_logs_in_to_needs_no_login(config: Path) -> None:
+    """A printer, or a switch that is asked by SNMP alone: nobody wants to hear that it has no SSH."""
+    text = "checks: {a: {tcp: 80}, b: {snmp: 1.3.6.1.2.1.1.3.0}, c: {ping: ''}}\n"
+    found = expanded(config, text)
+    assert "agent/checks/reach@web-1" not in found.checks
+    for name in "abc":
+        assert found.checks[f"shop/checks/{name}@web-1"].rules.needs == ()
+    for more in (
+        "backups: {files: {files: {paths: [/etc]}, every: 1h}}\n",
+        "remedies: {mend: {playbook: restart-service.yml}}\n",
+    ):
+        whole = expanded(config, text + more)
+        assert whole.checks["shop/checks/a@web-1"].rules.needs == ("agent/checks/reach@web-1",), more
+        assert "agent/checks/reach@web-1" in whole.checks
+
+
+def test_what_the_agent_knows_by_itself_is_told_while_its_host_is_away(config: Path) -> None:
+    """A backup grows too old, and a repository may be damaged, whether or not the host can be reached."""
+    text = (
+        "checks: {a: {cli: {command: show version}, hosts: switches}}\n"
+        "backups: {configs: {device_config: {}, hosts: switches, every: 1h, rpo: 2h}}\n"
+    )
+    found = expanded(config, text)
+    assert found.checks["shop/checks/a@sw-1"].rules.needs == ("agent/checks/reach@sw-1",)
+    assert found.checks["shop/backups/configs@sw-1"].rules.needs == ()
+    assert found.checks["agent/repositories/main@sw-1"].rules.needs == ()
+
+
 def test_a_ladder_holds_the_remedies_that_are_for_the_host(config: Path) -> None:
     found = expanded(
         config,

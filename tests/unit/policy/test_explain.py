@@ -54,7 +54,7 @@ def test_the_limits_in_force_are_shown_also_when_nobody_wrote_them(lines: dict[s
         ("shop/backups/files", "day at 02:00", ("to main", "rpo 26h", "drill monday at 05:00")),
         ("shop/windows/nightly", "day at 01:00 for 4h", ()),
         ("shop/windows/holidays", "once", ()),
-        ("agent/checks/reach", "1m", ("from the agent", "hard after 3")),
+        ("agent/checks/reach", "30s", ("from the agent", "hard after 3")),
     ],
 )
 def test_when_and_how_in_the_words_of_the_policy(

@@ -35,7 +35,7 @@ def in_force(loaded: Loaded) -> PolicySet:
 def test_the_part_of_the_language_that_is_built_loads_clean(config: Path) -> None:
     loaded = policies.load_with(config, {"shop.yaml": (CORPUS / "example.yaml").read_bytes()})
     assert told(loaded) == []
-    assert len(in_force(loaded).checks) == 22
+    assert len(in_force(loaded).checks) == 21
 
 
 def test_the_whole_example_shows_exactly_what_is_not_built_yet(config: Path) -> None:
