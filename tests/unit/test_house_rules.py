@@ -1,6 +1,7 @@
 """The rules of the house that no linter knows: names, docstrings, and what may be started, read or caught where."""
 
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -41,14 +42,30 @@ TAKES_ENVIRONMENT = {
     "agent/transports/shim.py",  # and the shim to the child
 }
 CHANGERS = {"append", "add", "extend", "insert", "update", "setdefault", "pop", "popitem", "clear", "remove", "discard"}
+FIRST_LINE = re.compile(r'(?:#.*\n)*"""\S(?:.*\S)?[.?](?:"""\n|\n)')  # the whole file is not parsed for it
 CONSTANT = re.compile(r"_*[A-Z][A-Z0-9_]*|__all__")
+
+
+def files(*folders: str) -> Iterator[Path]:
+    """Every Python file of these folders."""
+    for folder in folders:
+        yield from sorted((TOP / folder).rglob("*.py"))
 
 
 def modules(*folders: str) -> Iterator[tuple[str, ast.Module]]:
     """Every Python file of these folders: its name from the top, and its tree."""
-    for folder in folders:
-        for path in sorted((TOP / folder).rglob("*.py")):
-            yield str(path.relative_to(TOP)), ast.parse(path.read_text(encoding="utf-8"))
+    for path in files(*folders):
+        yield str(path.relative_to(TOP)), _tree(path)
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(_tree(path)))
 
 
 def texts() -> Iterator[tuple[str, str]]:
@@ -63,25 +80,24 @@ def offenders(is_wrong: Callable[[ast.AST], bool], *, spared: Collection[str] = 
     """Where in the agent a node is wrong, apart from the spared files."""
     return [
         f"{name}:{getattr(node, 'lineno', 1)}"
-        for name, tree in modules("agent")
+        for name, _ in modules("agent")
         if name not in spared
-        for node in ast.walk(tree)
+        for node in _nodes(TOP / name)
         if is_wrong(node)
     ]
 
 
 def test_every_module_says_in_one_line_what_it_is() -> None:
-    def first_line(tree: ast.Module) -> str:
-        return (ast.get_docstring(tree) or "").partition("\n")[0]
-
     silent = [
-        name for name, tree in modules("agent", "tests", "benchmarks") if not re.search(r"\S[.?]$", first_line(tree))
+        str(path.relative_to(TOP))
+        for path in files("agent", "tests", "benchmarks")
+        if not FIRST_LINE.match(path.read_text(encoding="utf-8"))
     ]
     assert not silent, "these need a first line that completes 'This file …' and ends in a period"
 
 
 def test_no_file_is_named_after_nothing() -> None:
-    refused = [name for name, _ in modules("agent", "tests", "benchmarks") if REFUSED_NAME.fullmatch(Path(name).stem)]
+    refused = [path for path in files("agent", "tests", "benchmarks") if REFUSED_NAME.fullmatch(path.stem)]
     assert not refused, "name the file after its subject"
 
 
@@ -134,7 +150,7 @@ def test_no_environment_variable_changes_what_the_agent_does() -> None:
     read = []
     for name, tree in modules("agent"):
         known = {id(node): key for node, key in _variables(tree)}
-        for node in ast.walk(tree):
+        for node in _nodes(TOP / name):
             if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv", "getenvb"}:
                 variable = known.get(id(node))
                 if variable not in MAY_READ and name not in TAKES_ENVIRONMENT:
