@@ -61,14 +61,20 @@ def steps_of(world: World, plan: Execution) -> list[tuple[str, str]]:
 
 
 def test_a_service_is_brought_back_and_the_time_it_takes_is_on_record(world: World, sshd: Sshd) -> None:
-    shop(world, sshd, rehearse={"on": "scratch"})
+    """Rehearsed once by the calendar, killed in the middle and taken up again, failed for good: an incident."""
+    shop(world, sshd, rehearse={"on": "scratch", "every": "day at 04:00"})
     shell = Shell("--config", str(world.config), folder=world.folder)
     (world.host / "up").touch()
-    shell.types("run", "--once")
-    (world.host / "up").unlink()
+    shell.types("run", "--once")  # saves, and then rehearses
+    (rehearsed,) = plans(world)
+    assert (rehearsed.kind, rehearsed.state, world.lines("runs")) == ("rehearsal", "succeeded", ["scratch"])
+    (item,) = shell.reads("recovery", "list")["items"]
+    assert (item["verdict"], item["rehearsed_on"], item["rto_s"]) == ("good", "scratch", 120.0)
+
+    for name in ("up", "begun"):
+        (world.host / name).unlink()
     (world.host / "data/orders").write_text("broken\n")
     run = ("recovery", "run", "shop", "--host", "here", "--reason", "the disk is new")
-
     assert "add --yes" in shell.types(*run, code=2)
     (world.host / "wait").touch()
     words = [str(WATCHKEEPER), "--config", str(world.config), *run, "--yes"]
@@ -80,8 +86,8 @@ def test_a_service_is_brought_back_and_the_time_it_takes_is_on_record(world: Wor
     (world.host / "wait").unlink()
     told = shell.types(*run, "--yes")
     assert "was interrupted: it goes on where it was" in told
-    assert world.lines("runs") == ["here"]
-    (plan,) = plans(world)
+    assert world.lines("runs") == ["scratch", "here"]
+    _, plan = plans(world)
     assert (plan.kind, plan.state, plan.why, plan.host) == ("recovery", "succeeded", "the disk is new", "here")
     assert steps_of(world, plan) == [("restore", "succeeded"), ("playbook", "succeeded")]
     assert (world.host / "data/orders").read_text() == "one order\n"
@@ -90,29 +96,25 @@ def test_a_service_is_brought_back_and_the_time_it_takes_is_on_record(world: Wor
     assert detail["within_rto"] is True
     assert list(detail["verified"]) == ["shop/checks/up@here"]
 
-    (item,) = shell.reads("recovery", "list")["items"]
-    assert (item["verdict"], item["rehearsed_at"], item["run_state"]) == ("unproven", None, "succeeded")
-    (world.host / "up").unlink()
-    shell.types("recovery", "rehearse", "shop", "--host", "scratch")
-    assert world.lines("runs") == ["here", "scratch"]
-    (item,) = shell.reads("recovery", "list")["items"]
-    assert (item["verdict"], item["rehearsed_on"], item["rto_s"]) == ("good", "scratch", 120.0)
-
     refused = shell.types("recovery", "rehearse", "shop", "--host", "here", code=3)
     assert "it would be overwritten" in refused
     assert len(plans(world)) == 2
 
     (world.host / "up").unlink()
     (world.host / "broken").touch()
-    failed = shell.types("recovery", "rehearse", "shop", code=1)
-    assert "step 2 of 2, playbook rebuild.yml, failed" in failed.replace("\n", " ")
-    assert "watchkeeper recovery rehearse shop/recoveries/shop@here" in failed.replace("\n", " ")
+    failed = shell.types(*run, "--yes", code=1).replace("\n", " ")
+    assert "step 2 of 2, playbook rebuild.yml, failed" in failed
+    assert "watchkeeper recovery run shop/recoveries/shop@here" in failed
     shell.types("kill-switch", "on", "--reason", "quiet")
     switched = shell.types(*run, "--yes", code=3)
     assert "refused by the gate kill switch" in switched.replace("\n", " ")
     assert [str(one.state) for one in plans(world)][2:] == ["failed", "cancelled"]
     (item,) = shell.reads("recovery", "list")["items"]
-    assert item["verdict"] == "failed"
+    assert (item["verdict"], item["run_state"]) == ("failed", "cancelled")
+    shell.types("check", "run", KEY, code=1)
+    found = world.incident(KEY)
+    assert found is not None
+    assert "the last recovery failed on here: step 2 of 2, playbook rebuild.yml, failed" in found.why
 
 
 def test_a_rehearsal_that_is_due_outlives_the_agent_and_its_failure_is_an_incident(world: World, sshd: Sshd) -> None:
@@ -140,19 +142,3 @@ def test_a_rehearsal_that_is_due_outlives_the_agent_and_its_failure_is_an_incide
     assert found is not None
     assert "the last rehearsal failed on scratch: step 2 of 2" in found.why
     assert second.stop() == 0
-
-
-def test_once_rehearses_what_is_due_and_a_recovery_that_failed_by_hand_is_an_incident(world: World, sshd: Sshd) -> None:
-    shop(world, sshd, rehearse={"on": "scratch", "every": "day at 04:00"})
-    shell = Shell("--config", str(world.config), folder=world.folder)
-    (world.host / "up").touch()
-    shell.types("run", "--once")
-    assert [(str(one.kind), str(one.state)) for one in plans(world)] == [("rehearsal", "succeeded")]
-    assert world.incident(KEY) is None
-
-    (world.host / "broken").touch()
-    shell.types("recovery", "run", "shop", "--host", "here", "--yes", code=1)
-    shell.types("check", "run", KEY, code=1)
-    found = world.incident(KEY)
-    assert found is not None
-    assert "the last recovery failed on here: step 2 of 2, playbook rebuild.yml, failed" in found.why
