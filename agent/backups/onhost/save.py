@@ -14,7 +14,7 @@ from agent.backups import PASSWORD_FILE, BackupResult, Job, Outcome, Progress, S
 from agent.backups.mirror.line import Line
 from agent.backups.onhost.description import Description, Told, known_from, unknown
 from agent.backups.onhost.host import Host, Seen
-from agent.backups.onhost.server import serving
+from agent.backups.onhost.server import Server, serving
 from agent.backups.onhost.session import Call, Session
 from agent.backups.onhost.witness import Witness, mend_since
 from agent.backups.restic import locks, manifest, repository, snapshots
@@ -76,19 +76,26 @@ class _Save:
 
     def run(self) -> BackupResult:
         """Look, let restic save there, look again, and see what came of it."""
-        mended = self._mend()
         self._setting.report(Progress(phase="listing"))
         before = self._host.look()
         if not before.told.sources:
             missing = ", ".join(self._wanted.paths)
             return saving.failed(Outcome.SOURCE_MISSING, f"there is nothing to save: {missing} is missing on the host")
         witness = Witness(self._folder)
-        try:
-            with serving(self._folder, self._setting.deadline) as server:
-                saved = self._saved(before, Session(self._line, server, self._register))
-        finally:
-            mended += witness.mend()
-        return self._witnessed(before, saved, witness, mended)
+        with self._lent() as server:
+            saved = self._saved(before, Session(self._line, server, self._register))
+        return self._witnessed(before, saved, witness, witness.mend())
+
+    @contextlib.contextmanager
+    def _lent(self) -> Iterator[Server]:
+        """The repository's server; a job that was killed with it is known by its mark, and cleared up after."""
+        mark = self._state / FOLDER / f"{self._restic.digest}.lent"
+        with contextlib.suppress(FileNotFoundError):
+            mend_since(self._folder, mark.stat().st_mtime_ns // 1000 - _MARGIN_US)
+        mark.touch(mode=0o600)
+        with serving(self._folder, self._setting.deadline) as server:
+            yield server
+        mark.unlink(missing_ok=True)
 
     def _witnessed(self, before: Seen, saved: Ended, witness: Witness, mended: list[str]) -> BackupResult:
         """What the repository shows of it."""
@@ -109,12 +116,6 @@ class _Save:
             added_bytes=int(summary.get("data_added", 0)),
         )  # fmt: skip
         return self._described(result, saved, before, besides)
-
-    def _mend(self) -> list[str]:
-        """What a job left that was killed with its server."""
-        dead = self._register.dead()
-        since_us = min((start.began_us for start in dead.values() if start.there), default=None)
-        return [] if since_us is None else mend_since(self._folder, since_us - _MARGIN_US)
 
     def _saved(self, before: Seen, session: Session) -> Ended:
         """The call, repeated while somebody else has the lock, within bounds."""

@@ -40,7 +40,8 @@ def mend_since(folder: Path, since_us: int) -> list[str]:
     """The same for a job that was killed with its server: what came since then (µs UTC), by this machine's clock."""
     broken = []
     for name in _READ_FIRST:
-        for path in sorted((folder / name).glob("*")):
+        for one in sorted(_names(folder / name)):
+            path = folder / name / one
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime_ns // 1000 >= since_us and not _is_sound(path):
                     broken.append(path)
@@ -55,15 +56,16 @@ def _removed(broken: list[Path]) -> Iterator[str]:
 
 
 def _names(folder: Path) -> set[str]:
+    """The files with a name of restic's; another one is none to it, or still being written by one of this machine."""
     try:
-        return {path.name for path in folder.iterdir()}
+        return {path.name for path in folder.iterdir() if _ID.fullmatch(path.name)}
     except FileNotFoundError:
         return set()
 
 
 def _is_sound(path: Path) -> bool:
     """Whether its content has the hash that its name says."""
-    if not _ID.fullmatch(path.name) or path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST:
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST:
         return False
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest() == path.name

@@ -189,8 +189,9 @@ def test_what_appears_is_told_and_what_is_not_named_by_its_hash_is_removed(repos
     (repository / "index" / good).write_bytes(b"new")
     (repository / "snapshots" / ("0" * 64)).write_bytes(b"cut sh")
     (repository / "keys" / ("1" * 64)).write_bytes(b"{}")
-    (repository / "index/tmp").write_bytes(b"")
-    assert [told.rpartition(" ")[2] for told in witness.mend()] == ["index/tmp", f"snapshots/{'0' * 64}"]
+    (repository / f"index/{good}-tmp-1").write_bytes(b"still being written")
+    assert [told.rpartition(" ")[2] for told in witness.mend()] == [f"snapshots/{'0' * 64}"]
+    assert (repository / f"index/{good}-tmp-1").exists()
     came = {name: set(witness.appeared(name)) for name in ("index", "snapshots", "keys")}
     assert came == {"index": {good}, "snapshots": set(), "keys": {"1" * 64}}
 
