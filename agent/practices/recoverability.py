@@ -98,7 +98,7 @@ def _by_key(points: Iterable[Point]) -> list[list[Point]]:
 
 def full_in(free_bytes: int | None, growth_per_day: float | None) -> float | None:
     """Within how many seconds a repository fills its disk if nothing is ever removed; None for not at all, or unknown."""
-    if free_bytes is None or not growth_per_day or growth_per_day <= 0:
+    if free_bytes is None or growth_per_day is None or growth_per_day <= 0:
         return None
     return free_bytes / growth_per_day * 86_400
 

@@ -364,6 +364,7 @@ def test_the_first_open_window_gives_the_name() -> None:
         ((day(2),), 86400.0),
         ((day(2, weekdays=WORKDAYS),), 3 * 86400.0),  # over a weekend
         ((day(2), Every(seconds=36000.0)), 36000.0),
+        ((hourly(15), Every(seconds=36000.0)), 3600.0),  # the most frequent of them
         ((monthly(1, 4),), 31 * 86400.0),
         ((day(22, weekdays=(4,), nth=-1),), 35 * 86400.0),
         ((monthly(32, 1),), 86400.0),

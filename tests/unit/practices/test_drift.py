@@ -92,6 +92,23 @@ def test_the_same_through_other_rules_is_no_change(since: str, drifted: str, ver
     assert bool(judged.baseline.drifted) is (bool(drifted) or verb is Verb.OPEN)
 
 
+@pytest.mark.parametrize(
+    ("lines", "added", "removed", "words"),
+    [
+        (5, 5, 0, "5 lines came, 0 went: +line 0; +line 1; +line 2; +line 3; +line 4"),
+        (2, 1, 1, "1 lines came, 1 went: +line 0; +line 1"),
+        (2, 1, 2, "1 lines came, 2 went: +line 0; +line 1; …"),  # not all of them are on record
+        (2, 3, 0, "3 lines came, 0 went: +line 0; +line 1; …"),
+    ],
+)
+def test_the_reason_says_that_there_are_more_lines_only_if_there_are(
+    lines: int, added: int, removed: int, words: str
+) -> None:
+    told = tuple(f"+line {number}" for number in range(lines))
+    seen = Revision(content="b", commit="c", at_us=2, before="a", added=added, removed=removed, lines=told)
+    assert drift.in_words(seen) == words
+
+
 def test_the_reason_names_the_first_lines_and_says_that_there_are_more() -> None:
     lines = tuple(f"+line {number}" for number in range(9))
     seen = Revision(content="b", commit="c", at_us=2, before="a", added=9, lines=lines)

@@ -368,6 +368,8 @@ def test_only_metrics_under_a_changed_bound_are_remembered_once_each() -> None:
     seen = look("o", metrics={"used": 2.0, "free": 3.0})
     assert events.remember(seen, its_rules, ()) == (("used", "2.0"),)
     assert events.remember(look("o"), its_rules, (("used", "1.0"), ("gone", "x"))) == (("used", "1.0"),)
+    beside_another = rules(crit=(("used", (bound(Relation.ABOVE, operand=9.0), bound(Relation.CHANGED))),))
+    assert events.remember(seen, beside_another, ()) == (("used", "2.0"),)
 
 
 def test_a_steady_metric_under_a_changed_bound_gives_the_same_object() -> None:

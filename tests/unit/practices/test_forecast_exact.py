@@ -77,6 +77,13 @@ def test_half_an_hour_says_when_it_is_full_if_each_third_of_it_says_so(
     assert full_in(History(floor=1e9), falling(ago, free), Point(DAY_US, free)) == seconds
 
 
+@pytest.mark.parametrize(("steep", "seconds"), [(-0.5, 3600), (-1e-9, 3600), (-2, 1800)])
+def test_of_the_days_and_the_half_hour_the_sooner_is_told(steep: float, seconds: float) -> None:
+    slowly = Trend(at_us=DAY_US, level=3600, slope=steep, steep=steep, peak=1e9)
+    past = History(trend=slowly, floor=1e9)
+    assert full_in(past, falling(EVERY_MINUTE, 3600), Point(DAY_US, 3600)) == seconds
+
+
 @pytest.mark.parametrize(("low", "seconds"), [(3636, 3600), (3635.9, None), (3600, None), (-math.inf, None)])
 def test_only_clearly_below_the_floor_is_it_a_fill(low: float, seconds: float | None) -> None:
     """By a fiftieth of what was lost in the half hour: 36 of 1800."""

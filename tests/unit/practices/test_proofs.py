@@ -84,6 +84,12 @@ def test_a_drill_is_overdue_after_a_day_of_grace(every: Cadence, last: int, now:
     assert proofs.overdue_seconds(backup(every), last, now) == pytest.approx(overdue, abs=1)
 
 
+@pytest.mark.parametrize(("now", "overdue"), [(2 * DAY + 3660 * SECOND, 0.0), (2 * DAY + 3661 * SECOND, 90_061.0)])
+def test_a_drill_that_comes_later_by_its_splay_is_not_overdue_for_it(now: int, overdue: float) -> None:
+    splayed = dataclasses.replace(backup(), splay_seconds=60.0)
+    assert proofs.overdue_seconds(splayed, NOW, NOW + now) == pytest.approx(overdue, abs=1)
+
+
 def test_each_fourth_drill_takes_an_older_snapshot_and_the_sample_goes_on() -> None:
     cycle = Cycle(order="ab", round=2, drawn=1, planned=3, cursor="7f", sample=5)
     first = proofs.order(backup(sample=5), None, NOW)

@@ -77,6 +77,7 @@ def test_how_long_restores_took_from_order_to_proof() -> None:
     series = recoverability.rto_series(proofs, SINCE)
     assert [one.seconds for one in series] == [1.0, 240.0, 300.0]  # the oldest was made before orders were timed
     assert recoverability.worst(series) == 300.0
+    assert len(recoverability.rto_series([proof(30, 5.0)], SINCE)) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The one step: instances, unknowns, parents, gaps; the same object when nothing changed; and what holds for any story."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -739,6 +740,18 @@ def test_a_check_that_stays_well_takes_the_short_way(its_rules: Rules) -> None:
     story = Story(its_rules)
     story.see("coo")
     assert practice._stays_well(story.state, look("o"), its_rules)
+
+
+@pytest.mark.parametrize(
+    "left", [{"calm_run": 1}, {"warn_run": 1}, {"crit_run": 1}, {"recent": "c"}, {"absent": 1}, {"warn_first_us": 1},
+             {"crit_first_us": 1}, {"ok_run": 0}],
+)  # fmt: skip
+def test_a_check_with_something_left_of_worse_days_goes_the_long_way(left: dict[str, Any]) -> None:
+    story = Story(rules())
+    story.see("oo")
+    one = dataclasses.replace(story.state.instances[""], **left)
+    state = dataclasses.replace(story.state, instances={"": one})
+    assert not practice._stays_well(state, look("o"), story.rules)
 
 
 @given(
