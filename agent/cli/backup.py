@@ -1,15 +1,13 @@
 """backup: list, report, run, restore, drill, snapshots; of repositories: check, prune, copy."""
 
-import asyncio
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.cli import ExitCode, output, plain, upkeep
 from agent.cli.context import parts_of, the_agent
-from agent.cli.following import POLL_NS, Meter, follow, goes_on
+from agent.cli.following import POLL_NS, follow_job, tell, watched
 from agent.cli.options import moment
 from agent.cli.output import AsJson, Column
 from agent.cli.wording import ago, local, person, plural, size
@@ -98,7 +96,7 @@ def _each(
         keys = matching(agent.book.policies.backups, which, "backup", host=host)
         policies = agent.book.policies
         ended = [one for key in keys for one in _begin(agent, kind, policies.backups[key], reason, quiet=as_json)]
-    _end(ended, as_json=as_json)
+    tell(ended, lines="faults", as_json=as_json)
 
 
 def _begin(agent: "Agent", kind: "ExecutionKind", backup: "Backup", reason: str, *, quiet: bool) -> "list[Execution]":
@@ -112,58 +110,14 @@ def _begin(agent: "Agent", kind: "ExecutionKind", backup: "Backup", reason: str,
         is_round = "round" in execution.args
         while step is not None or (is_round and agent.rounds.is_open(backup.key)):
             if step is not None:
-                await _show(agent, step, quiet=quiet)
+                await follow_job(agent, step, quiet=quiet)
             else:  # another process takes a step, or the next one has its time
                 await agent.clock.sleep_until(agent.clock.boottime() + POLL_NS)
             step = await agent.rounds.go_on(backup.key) if is_round else None
         return agent.rounds.taken(execution)
 
     begun: list[str] = []
-    return _interruptible(work(), begun)
-
-
-async def _show(agent: "Agent", execution: "Execution", *, quiet: bool) -> "Execution":
-    if quiet:
-        return await follow(agent, execution, _Silence())
-    with Meter(f"{execution.number} {execution.kind} of {execution.item}") as meter:
-        return await follow(agent, execution, meter)
-
-
-class _Silence:
-    """Shows nothing, for programs that read JSON."""
-
-    def look(self, run_dir: Path) -> None:
-        """Nothing."""
-
-
-Ended = TypeVar("Ended")
-
-
-def _interruptible(work: Coroutine[Any, Any, Ended], begun: list[str]) -> Ended:
-    try:
-        ended = asyncio.run(work)
-    except KeyboardInterrupt:
-        if begun:
-            raise goes_on(begun[0]) from None
-        raise
-    return ended
-
-
-def _end(ended: "list[Execution]", *, as_json: bool) -> None:
-    from agent.model.execution import ExecutionState
-    from agent.runtime import documents
-
-    if as_json:
-        output.document({"items": [{**documents.execution(one), "detail": dict(one.detail)} for one in ended]})
-    else:
-        for one in ended:
-            output.say(
-                f"{one.number} {one.kind} of {one.item} on {one.host}: {one.state}: {one.summary}", style=one.state
-            )
-            for fault in one.detail.get("faults", ()):
-                output.say(f"  {fault}")
-    if any(one.state is not ExecutionState.SUCCEEDED for one in ended):
-        raise typer.Exit(ExitCode.WRONG_IN_THE_WORLD)
+    return watched(work(), begun)
 
 
 @app.command()
@@ -209,7 +163,7 @@ def restore(  # noqa: PLR0913  a restore is all of this
         if not restoring.agreed(agent, backup, wish):
             raise restoring.nothing_done()
         ended = restoring.run(agent, backup, wish)
-    _end([ended], as_json=as_json)
+    tell([ended], lines="faults", as_json=as_json)
 
 
 @app.command()

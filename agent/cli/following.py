@@ -1,10 +1,12 @@
-"""Follows one execution from its start to its recorded end, and shows how far it is."""
+"""Follows executions from their start to their recorded end, shows how far they are, and tells how they ended."""
 
+import asyncio
 import json
 import sys
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import typer
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from agent.runtime.agent import Agent
 
 POLL_NS = 200_000_000
+Ended = TypeVar("Ended")
 
 
 class Show(Protocol):
@@ -43,10 +46,48 @@ async def follow(agent: "Agent", execution: "Execution", show: Show) -> "Executi
     return ended
 
 
-def goes_on(number: str) -> typer.Exit:
-    """What is said when somebody stops watching: the work itself goes on, kept by its shim."""
-    output.note(f"{number} goes on by itself; the daemon records its end, and: watchkeeper status")
-    return typer.Exit(ExitCode.INTERRUPTED)
+async def follow_job(agent: "Agent", execution: "Execution", *, quiet: bool) -> "Execution":
+    """The same of a backup's or a repository's job, with a meter; `quiet` for programs that read JSON."""
+    if quiet:
+        return await follow(agent, execution, _Silence())
+    with Meter(f"{execution.number} {execution.kind} of {execution.item}") as meter:
+        return await follow(agent, execution, meter)
+
+
+def watched(work: Coroutine[Any, Any, Ended], begun: list[str]) -> Ended:
+    """Do what somebody watches. When they stop, what has `begun` by then, by its number, goes on, kept by its shim."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        if not begun:
+            raise
+        output.note(f"{begun[0]} goes on by itself; the daemon records its end, and: watchkeeper status")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def tell(ended: "Iterable[Execution]", *, lines: str, as_json: bool) -> None:
+    """How each ended, with the `lines` of its detail. Leaves with 1 unless all went well."""
+    from agent.model.execution import ExecutionState
+    from agent.runtime import documents
+
+    ended = list(ended)
+    if as_json:
+        output.document({"items": [{**documents.execution(one), "detail": dict(one.detail)} for one in ended]})
+    else:
+        for one in ended:
+            where = f"{one.item} on {one.host}" if one.host else one.item
+            output.say(f"{one.number} {one.kind} of {where}: {one.state}: {one.summary}", style=one.state)
+            for line in one.detail.get(lines, ()):
+                output.say(f"  {line}")
+    if any(one.state is not ExecutionState.SUCCEEDED for one in ended):
+        raise typer.Exit(ExitCode.WRONG_IN_THE_WORLD)
+
+
+class _Silence:
+    """Shows nothing, for programs that read JSON."""
+
+    def look(self, run_dir: Path) -> None:
+        """Nothing."""
 
 
 class Tail:

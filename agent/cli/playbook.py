@@ -1,13 +1,12 @@
 """playbook: run one by hand, with the same gates, locks, record and audit as an automatic one."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agent.cli import ExitCode, output, plain
 from agent.cli.context import the_agent
-from agent.cli.following import Tail, follow, goes_on
+from agent.cli.following import Tail, follow, watched
 from agent.cli.options import seconds
 from agent.cli.wording import person, plural
 from agent.errors import InputError
@@ -46,10 +45,7 @@ def run(  # noqa: PLR0913  a play is all of this
         args = {"playbook": name, "vars": variables, "check": check}
         execution = _admitted(agent, _resolved(agent, hosts), args, reason, says_all=hosts == "all", limit=limit)
         output.note(f"{execution.number}: {name} on {', '.join(execution.args['hosts'])}")
-        try:
-            ended = asyncio.run(_play(agent, execution))
-        except KeyboardInterrupt:
-            raise goes_on(execution.number) from None
+        ended = watched(_play(agent, execution), [execution.number])
     _tell(ended)
 
 

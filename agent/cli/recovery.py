@@ -170,7 +170,7 @@ def _carried_out(
         plan = records.file(Order(recovery=recovery, onto=onto, actor=person(), why=reason, at_us=at_us))
     else:
         plan = _resumed(agent, open_one, onto)
-    show = _Silence() if quiet else _Steps(plan)
+    show = None if quiet else _Steps(plan)
     try:
         return asyncio.run(_drive(agent, plan, show, resumed=open_one is not None))
     except KeyboardInterrupt:
@@ -192,24 +192,18 @@ def _resumed(agent: "Agent", plan: "Execution", onto: str) -> "Execution":
     return records.take(plan)
 
 
-async def _drive(agent: "Agent", plan: "Execution", show: "_Steps | _Silence", *, resumed: bool) -> "Execution":
+async def _drive(agent: "Agent", plan: "Execution", show: "_Steps | None", *, resumed: bool) -> "Execution":
     if resumed:
         await agent.executor.adopt()
     while plan.ended_at_us is None:
         plan = await agent.recoveries.advance(plan)
-        show.look(agent, plan)
+        if show is not None:
+            show.look(agent, plan)
         if plan.ended_at_us is None:
             await agent.clock.sleep_until(agent.clock.boottime() + POLL_NS)
             await agent.executor.poll()
     await agent.recorder.flush()
     return plan
-
-
-class _Silence:
-    """Shows nothing, for programs that read JSON."""
-
-    def look(self, agent: "Agent", plan: "Execution") -> None:
-        """Nothing."""
 
 
 class _Steps:

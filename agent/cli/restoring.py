@@ -1,6 +1,5 @@
 """How `backup restore` goes about it: what it would do, whether that is wanted, and doing it through the gates."""
 
-import asyncio
 import dataclasses
 import os
 import sys
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from agent.cli import ExitCode, output
-from agent.cli.following import Meter, follow, goes_on
+from agent.cli.following import follow_job, watched
 from agent.cli.output import Column
 from agent.cli.wording import local, person, size
 from agent.errors import InputError
@@ -130,22 +129,9 @@ def run(agent: "Agent", backup: "Backup", wish: Wish) -> "Execution":
 
     async def work() -> "Execution":
         await agent.executor.start(execution)
-        if wish.as_json:
-            return await follow(agent, execution, _Silence())
-        with Meter(f"{execution.number} {execution.kind} of {execution.item}") as meter:
-            return await follow(agent, execution, meter)
+        return await follow_job(agent, execution, quiet=wish.as_json)
 
-    try:
-        return asyncio.run(work())
-    except KeyboardInterrupt:
-        raise goes_on(execution.number) from None
-
-
-class _Silence:
-    """Shows nothing, for programs that read JSON."""
-
-    def look(self, run_dir: Path) -> None:
-        """Nothing."""
+    return watched(work(), [execution.number])
 
 
 def _admitted(agent: "Agent", backup: "Backup", wish: Wish) -> "Execution":

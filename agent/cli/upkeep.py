@@ -1,15 +1,13 @@
 """The upkeep of repositories by hand: backup check, backup prune, backup copy."""
 
-import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli import ExitCode, output
+from agent.cli import output
 from agent.cli.context import the_agent
-from agent.cli.following import Meter, follow, goes_on
+from agent.cli.following import follow_job, tell, watched
 from agent.cli.output import AsJson
 from agent.cli.wording import person
 from agent.errors import RefusedError
@@ -46,7 +44,7 @@ def check(
                 for one in agent.upkeep.accept(place, actor=person(), why=reason):
                     output.note(f"accepted: {one.words}")
         ended = _run(agent, ExecutionKind.CHECK, found, reason, quiet=as_json)
-    _end(ended, as_json=as_json)
+    tell(ended, lines="damage", as_json=as_json)
 
 
 def prune(
@@ -64,7 +62,7 @@ def prune(
                     hint="look into it; then: watchkeeper backup check REPOSITORY",
                 )
         ended = _run(agent, ExecutionKind.PRUNE, found, reason, quiet=as_json)
-    _end(ended, as_json=as_json)
+    tell(ended, lines="damage", as_json=as_json)
 
 
 def copy(
@@ -78,7 +76,7 @@ def copy(
         if not found:
             raise RefusedError(f"nothing is copied to {which}", hint="name it in `copies` of a backup")
         ended = _run(agent, ExecutionKind.COPY, found, reason, quiet=as_json)
-    _end(ended, as_json=as_json)
+    tell(ended, lines="damage", as_json=as_json)
 
 
 def _places(agent: "Agent", which: str, host: str | None) -> "list[Place]":
@@ -106,42 +104,7 @@ def _begin(
                 hint="wait for it: watchkeeper status",
             )
         begun.append(execution.number)
-        if quiet:
-            return await follow(agent, execution, _Silence())
-        with Meter(f"{execution.number} {execution.kind} of {execution.item}") as meter:
-            return await follow(agent, execution, meter)
+        return await follow_job(agent, execution, quiet=quiet)
 
     begun: list[str] = []
-    return _interruptible(work(), begun)
-
-
-def _interruptible(work: "Coroutine[Any, Any, Execution]", begun: list[str]) -> "Execution":
-    try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
-        if begun:
-            raise goes_on(begun[0]) from None
-        raise
-
-
-class _Silence:
-    """Shows nothing, for programs that read JSON."""
-
-    def look(self, run_dir: Path) -> None:
-        """Nothing."""
-
-
-def _end(ended: "list[Execution]", *, as_json: bool) -> None:
-    from agent.model.execution import ExecutionState
-    from agent.runtime import documents
-
-    if as_json:
-        output.document({"items": [{**documents.execution(one), "detail": dict(one.detail)} for one in ended]})
-    else:
-        for one in ended:
-            where = f"{one.item} on {one.host}" if one.host else one.item
-            output.say(f"{one.number} {one.kind} of {where}: {one.state}: {one.summary}", style=one.state)
-            for line in one.detail.get("damage", ()):
-                output.say(f"  {line}")
-    if any(one.state is not ExecutionState.SUCCEEDED for one in ended):
-        raise typer.Exit(ExitCode.WRONG_IN_THE_WORLD)
+    return watched(work(), begun)
