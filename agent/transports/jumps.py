@@ -41,6 +41,7 @@ class _Hop:
     busy: threading.Lock = dataclasses.field(default_factory=threading.Lock)
     transport: login.Transport | None = None
     stamp: tuple[int, ...] = ()
+    used_ns: int = 0
     attempts: int = 0
     failure: TransportError | None = None
     was_late: bool = False
@@ -104,9 +105,18 @@ class Jumps:
                 cut(login.socket_of(transport))
                 login.hang_up(transport)
 
+    def close_idle(self, since_ns: int) -> None:
+        """Hang up where nobody asked for a way since then, and no way goes through."""
+        with self._lock:
+            idle = [hop for hop, kept in self._hops.items() if kept.used_ns < since_ns and _is_unused(kept)]
+            dropped = [self._hops.pop(hop) for hop in idle]
+        for kept in dropped:
+            _drop(kept)
+
     def _kept(self, hop: Host, host: Host, deadline: Deadline) -> login.Transport:
         with self._lock:
             kept = self._hops.setdefault(hop, _Hop())
+            kept.used_ns = self._clock.boottime()
             seen = kept.attempts
         if not kept.busy.acquire(timeout=deadline.remaining_seconds()):
             raise TransportError(
@@ -188,6 +198,10 @@ def last_hop(host: Host) -> Host:
 def _is_shared(kept: _Hop, deadline: Deadline) -> bool:
     """Whether the failure of somebody else's attempt is ours as well: not when we have the time that it lacked."""
     return not kept.was_late or deadline.remaining_seconds() < _WORTH_A_TRY
+
+
+def _is_unused(kept: _Hop) -> bool:
+    return not kept.busy.locked() and (kept.transport is None or not len(kept.transport._channels))  # type: ignore[attr-defined]  # noqa: SLF001  # a test sees to it that it exists
 
 
 def _drop(kept: _Hop) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from agent.clock import Clock, Deadline
+from agent.clock import NANOSECONDS, Clock, Deadline
 from agent.errors import TransportError
 from agent.model.host import Host
 from agent.model.look import Section
@@ -45,6 +45,8 @@ def _no_password(_host: Host) -> str | None:
     return None
 
 
+_IDLE_NS = 3600 * NANOSECONDS  # a host that nobody asks for so long may have left the inventory
+_LOOK_AROUND_NS = 60 * NANOSECONDS
 _CONNECT_SECONDS = 20.0  # for dialling and login, if the deadline allows so much: sshd gives 120 s (LoginGraceTime)
 
 
@@ -65,6 +67,7 @@ class _Line:
     shell: Session | None = None
     host: Host | None = None
     stamp: tuple[int, ...] = ()
+    used_ns: int = 0
 
 
 class SshPool:
@@ -91,6 +94,7 @@ class SshPool:
         self._pace = pace or Pace(clock)
         self._stopping = threading.Event()
         self._lines: dict[str, _Line] = {}
+        self._look_around_ns = 0
         self._lock = threading.Lock()
         self._counts = Counts()
         self._closed = False
@@ -140,6 +144,10 @@ class SshPool:
             if self._closed:
                 raise TransportError("the agent is stopping", hint="nothing needs to be done")
             line = self._lines.setdefault(host.name, _Line())
+            line.used_ns = now_ns = self._clock.boottime()
+            is_due = now_ns >= self._look_around_ns
+        if is_due:
+            self._look_around(now_ns)
         if not line.busy.acquire(timeout=deadline.remaining_seconds()):
             raise TransportError(f"{host.name} is still busy with an earlier batch", hint="is its interval too short?")
         try:
@@ -148,6 +156,17 @@ class SshPool:
             if self._lines.get(host.name) is not line:
                 _drop(line)  # it was closed while we were busy
             line.busy.release()
+
+    def _look_around(self, now_ns: int) -> None:
+        """Hang up where nobody asks any more."""
+        since_ns = now_ns - _IDLE_NS
+        with self._lock:
+            self._look_around_ns = now_ns + _LOOK_AROUND_NS
+            names = [name for name, line in self._lines.items() if line.used_ns < since_ns and not line.busy.locked()]
+            idle = [self._lines.pop(name) for name in names]
+        for line in idle:
+            _close(line)
+        self._jumps.close_idle(since_ns)
 
     def _ask_all(self, line: _Line, host: Host, scripts: Scripts, deadline: Deadline) -> list[Section]:
         sections = self._ask(line, host, scripts, deadline)

@@ -94,6 +94,44 @@ def test_paramiko_still_has_the_member_that_closes_a_channel_without_a_word() ->
     assert callable(paramiko.Channel._set_closed)  # type: ignore[attr-defined]  # private: this is the guard
 
 
+def test_paramiko_still_has_the_member_that_counts_channels(sshd: Sshd) -> None:
+    with socket.create_connection((sshd.address, sshd.port)) as connection:
+        transport = paramiko.Transport(connection)
+        assert len(transport._channels) == 0  # type: ignore[attr-defined]  # private: this is the guard
+        transport.close()
+
+
+class Later(SystemClock):
+    """A clock that hours pass on when told to; no test waits for them."""
+
+    ahead_ns = 0
+
+    def boottime(self) -> int:
+        return super().boottime() + self.ahead_ns
+
+
+def test_who_is_not_asked_for_an_hour_is_hung_up_on_and_who_is_keeps_its_connection(
+    sshd: Sshd, bastion: Sshd, inner: Sshd, pins: Path
+) -> None:
+    """A host that left the inventory would keep its connection, and the one to its jump host, for ever."""
+    clock = Later()
+    pool = SshPool(pins, clock)
+    gone, stays = behind(sshd, of(inner, "inner"), name="gone"), behind(sshd, of(bastion, "bastion"), name="stays")
+    try:
+        for host in (gone, stays):
+            echo(pool, host, Deadline.after(clock, 20))
+        for _ in range(3):
+            clock.ahead_ns += 40 * 60 * 1_000_000_000
+            echo(pool, stays, Deadline.after(clock, 20))
+        assert pool.counts() == Counts(connections=2, jumps=2, round_trips=5)
+        until(lambda: not sessions(inner), 5, "the connection to the jump host ends")
+        assert len(sessions(bastion)) == 1
+        assert "127.0.0.1" in echo(pool, gone, Deadline.after(clock, 20))
+        assert pool.counts() == Counts(connections=3, jumps=3, round_trips=6)
+    finally:
+        pool.close()
+
+
 def test_hosts_behind_one_jump_host_share_one_connection_to_it(sshd: Sshd, bastion: Sshd, pool: SshPool) -> None:
     hop = of(bastion, "bastion")
     answers: list[str] = []
