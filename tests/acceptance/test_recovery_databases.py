@@ -23,6 +23,11 @@ def told(*argv: str) -> str:
     return done.stdout.strip()
 
 
+def said(world: World) -> str:
+    """All that playbooks have said."""
+    return "\n".join(path.read_text(errors="replace") for path in world.folder.rglob("stdout"))
+
+
 def declare(world: World, service: str, command: str, check: str, variables: Mapping[str, Any]) -> None:
     """A service that is one database, its backup and its recovery."""
     playbook = f"restore-{service}.yml"
@@ -75,6 +80,7 @@ def test_databases_are_recovered_and_what_they_held_is_kept(
         assert told(*psql, "ledger", "-c", "SELECT count(*) FROM pages") == "500"
         (before,) = told(*psql, "postgres", "-c", "SELECT datname FROM pg_database WHERE datname ~ '_before_'").split()
         assert told(*psql, before, "-c", "SELECT count(*) FROM pages") == "3"
+        assert f"what was there is the database {before} now" in said(world)
         shell.types("recovery", "run", "mariadb/db", "--yes")
         assert told(*maria, "shop", "-e", "SELECT COUNT(*) FROM orders; SHOW TABLES LIKE 'newer'").split() == [
             "3",
@@ -89,3 +95,7 @@ def test_databases_are_recovered_and_what_they_held_is_kept(
         play = ("playbook", "run", "restore-mariadb.yml", "--hosts", "here", "--reason", "half a dump")
         shell.types(*play, *half, "-e", f"db_port={other.port}", code=1)
         assert told(*maria, "shop", "-e", "SELECT COUNT(*) FROM orders") == "3"
+
+        Path(f"{world.folder}/half.sql").write_text("USE `shop`;\nDELETE FROM orders;\n")
+        shell.types(*play, *half, "-e", f"db_port={other.port}", code=1)
+        assert told(*maria, "shop", "-e", "SELECT COUNT(*) FROM orders") == "3", "a trial touches nothing"
