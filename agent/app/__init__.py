@@ -112,16 +112,47 @@ class Builder:
 
     def state(self) -> Path:
         """The configured state folder, whether it exists or not."""
+        return self._configuration(self.catalogue()).state
+
+    def _configuration(self, catalogue: "Catalogue") -> "Config":
+        """The agent's own configuration; while its file is broken, as it was in force last."""
+        from agent.errors import PolicyError
         from agent.policy import load as policy
 
-        return policy.config_of(self.config_path(), self.catalogue()).state
+        path = self.config_path()
+        try:
+            return policy.config_of(path, catalogue)
+        except PolicyError:
+            found = self._config_in_force(path, catalogue)
+            if found is None:
+                raise
+            return found
+
+    def _config_in_force(self, path: Path, catalogue: "Catalogue") -> "Config | None":
+        from agent.policy import load as policy
+        from agent.store import policies
+        from agent.store.engine import Store
+
+        folder = policy.state_of(path)
+        if folder is None:
+            return None
+        try:
+            store = Store.open(folder, self.clock(), migrate=False)
+        except StoreError:
+            return None
+        try:
+            with store.read() as reader:
+                last = policies.last_good(reader)
+        finally:
+            store.close()
+        found = policy.config_kept(path, catalogue=catalogue, sources=last.files) if last is not None else None
+        return found if found is not None and found.state == folder else None
 
     def store(self, *, migrate: bool = False) -> "Store":
         """The store of the configured state folder."""
-        from agent.policy import load as policy
         from agent.store.engine import Store
 
-        config = policy.config_of(self.config_path(), self.catalogue())
+        config = self._configuration(self.catalogue())
         return Store.open(config.state, self.clock(), migrate=migrate, failpoint=self._failpoint)
 
     def agent(self, *, migrate: bool = False) -> "Agent":
@@ -129,11 +160,10 @@ class Builder:
 
         OwnedError when another daemon has the state folder.
         """
-        from agent.policy import load as policy
         from agent.store import owners
 
         clock, catalogue = self.clock(), self.catalogue()
-        config = policy.config_of(self.config_path(), catalogue)
+        config = self._configuration(catalogue)
         if not migrate:
             return self._open(clock, catalogue, config, None)
         claim = owners.claim(config.state, clock)

@@ -17,9 +17,10 @@ from agent.policy.attempt import Ask, Attempt, Candidate, Session
 from agent.policy.catalogue import Catalogue
 from agent.policy.reading import Document, document
 from agent.policy.remembered import Remembered
+from agent.policy.schema_config import ConfigSpec
 from agent.policy.settings import Settings, settings
 
-__all__ = ["Ask", "Catalogue", "Loaded", "config_of", "load", "load_kept"]
+__all__ = ["Ask", "Catalogue", "Loaded", "config_kept", "config_of", "load", "load_kept", "state_of"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,6 +163,27 @@ def config_of(config_path: Path, catalogue: Catalogue) -> Config:
     if found is None:
         raise PolicyError("\n".join(map(str, problems)), hint="mend it, then: watchkeeper validate")
     return found.config
+
+
+def config_kept(config_path: Path, *, catalogue: Catalogue, sources: Mapping[str, bytes]) -> Config | None:
+    """The agent's own configuration as it was in force last; None when it no longer loads."""
+    path = Path(os.path.normpath(config_path.absolute()))
+    found, _ = _Kept(path, catalogue, sources).settings()
+    return None if found is None else found.config
+
+
+def state_of(config_path: Path) -> Path | None:
+    """Where the state is by a configuration that is broken elsewhere; None when nobody can say."""
+    path = Path(os.path.normpath(config_path.absolute()))
+    data = files.content(path)
+    if isinstance(data, str):
+        return None
+    tree = source.read(data)
+    seen = tree.root if isinstance(tree.root, dict) else tree.partial
+    named = seen.get("state") if isinstance(seen, dict) else None
+    if isinstance(named, str) and named:
+        return path.parent / named
+    return None if b"state" in data else path.parent / ConfigSpec.model_fields["state"].default
 
 
 def _taken_back(candidate: Candidate, attempt: Attempt, kept: _Kept) -> Candidate | None:

@@ -95,6 +95,11 @@ def test_a_cold_start_compares_with_what_was_in_force_last(world: World) -> None
     assert last.stop() == 0
 
     world.write("config.yaml", "version: 1\nname: [\n")
+    served = world.run()
+    assert any("config.yaml:" in line for line in world.timeline(FILES)), world.timeline(FILES)
+    assert checks(world) == set("abcdef")
+    assert served.stop() == 0
+    world.write("config.yaml", "version: 1\nname: [\nstate: elsewhere\n")
     refused = world.start()
-    assert refused.ends() == 2
+    assert refused.ends() == 2, "nobody can say where the last good version is"
     assert "config.yaml:" in refused.told()

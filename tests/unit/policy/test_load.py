@@ -8,7 +8,7 @@ from agent.errors import InventoryError
 from agent.inventory import Snapshot
 from agent.model.config import Config
 from agent.model.policy import PolicySet
-from agent.policy.load import Loaded, load
+from agent.policy.load import Loaded, load, state_of
 from tests.fakes import inventory, policies
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus"
@@ -168,3 +168,19 @@ def test_a_change_that_breaks_an_unchanged_file_gives_the_whole_last_good_set(co
 
 def test_without_a_last_good_version_nothing_is_in_force(config: Path) -> None:
     assert policies.load_with(config, {"shop.yaml": SHOP + "oops: 1\n"}).policies is None
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        pytest.param("version: 1\nname: [\n", "var/", id="broken where it says nothing of the state"),
+        pytest.param("state: elsewhere\nname: [\n", "elsewhere", id="broken below"),
+        pytest.param("state: elsewhere\nnmae: x\n", "elsewhere", id="with an unknown key"),
+        pytest.param("name: [\nstate: elsewhere\n", None, id="broken above"),
+    ],
+)
+def test_a_broken_configuration_says_where_the_state_is_or_nothing_is_taken_for_it(
+    tmp_path: Path, text: str, state: str | None
+) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    assert state_of(tmp_path / "config.yaml") == (None if state is None else tmp_path / state)
