@@ -239,6 +239,21 @@ def test_a_new_low_is_lower_by_more_than_a_fiftieth_of_the_ups_and_downs(step: f
     assert (trend(sinking([1000 - step * day for day in range(6)]), 6) is not None) == is_told
 
 
+@pytest.mark.parametrize(("step", "is_told"), [(20, False), (21, True)])
+def test_the_ups_and_downs_of_a_day_are_those_from_its_lowest_hour_to_its_highest(step: int, *, is_told: bool) -> None:
+    """1400 are free but for two hours of each day: one lower and one higher, a thousand apart."""
+    known = [
+        hour(
+            24 * day + of_day,
+            1000.0 - step * day if of_day == 12 else 1400.0,
+            high=2000.0 - step * day if of_day == 6 else 1400.0,
+        )
+        for day in range(6)
+        for of_day in range(24)
+    ]
+    assert (trend(known, 6) is not None) == is_told
+
+
 @pytest.mark.parametrize(
     ("levels", "is_told"),
     [

@@ -115,6 +115,8 @@ def test_a_drill_is_ordered_with_its_playbook_and_without_a_plan_with_none() -> 
         ([(100, 12.0)], 200, 24.0),  # nothing is known about a start: in proportion
         ([(100, 12.0)], 50, 12.0),  # and never less than what was seen
         ([(100, 12.0), (102, 8.0)], 101, 10.0),  # sizes too much alike to tell a slope
+        ([(100, 10.0), (90, 9.0)], 10, 1.0),  # a tenth tells one
+        ([(100, 10.0), (91, 9.1)], 10, 9.55),
         ([(100, 12.0), (200, 22.0)], 1000, 102.0),  # 2 s, and a tenth of a second per MiB
         ([(100, 12.0), (200, 22.0)], 10, 3.0),
         ([(100, 10.5), (200, 20.5)], 10, 1.5),
@@ -122,6 +124,7 @@ def test_a_drill_is_ordered_with_its_playbook_and_without_a_plan_with_none() -> 
         ([(100, 1.0), (200, 22.0)], 300, 27.0),  # no start below zero
         ([(1, 1.0)], 101, None),  # a sample says nothing about more than a hundred times as much
         ([(1, 1.0)], 100, 100.0),
+        ([(1, 1.0), (1000, 100.0)], 1000, 100.0),  # the largest counts
         ([(100, 10.0)] * 10 + [(1000, 1.0)], 100, 10.0),  # the newest ten
     ],
 )
