@@ -8,6 +8,8 @@ SHARE = 1
 SEED = 1
 ONLY =
 UPGRADE =
+# Compiled once, and not anew by each of the thousands of processes that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
 # As root where that can be: the test hosts live in namespaces. sudo forgets the environment, and shall leave no files.
 AS_ROOT = $$([ "$$(id -u)" = 0 ] || ! command -v sudo >/dev/null || \
 	echo sudo --preserve-env=CI env PATH=$$PATH PYTHONDONTWRITEBYTECODE=1)
@@ -24,6 +26,7 @@ run: ## install what is missing, then run the daemon on the shipped example; FOR
 test: ## install what is missing, then check and run all tests
 	@.ci/setup test
 	@$(MAKE) --no-print-directory check
+	@$(PYTHON) -m compileall -q agent tests
 	$(AS_ROOT) $(PYTHON) -m pytest -p no:cacheprovider -n 3 --dist loadgroup
 
 check: ## ruff, formatting, types, storeys, house rules; then the longest files and functions, for looking
