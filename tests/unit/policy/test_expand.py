@@ -240,6 +240,15 @@ def test_a_backup_without_an_rpo_is_watched_too_for_its_failures(config: Path) -
     assert list(found.checks) == ["shop/backups/etc@local", "agent/repositories/main@local"]
 
 
+def test_every_recovery_is_watched_for_its_failures_rehearsed_or_not(config: Path) -> None:
+    step = "steps: [{playbook: restart-service.yml}]"
+    text = f"recoveries:\n  by-hand: {{{step}}}\n  shown: {{{step}, rehearse: {{on: db, every: 7d}}}}\n"
+    found = expanded(config, text)
+    kinds = {key: check.kind for key, check in found.checks.items() if "/recoveries/" in key}
+    assert kinds == dict.fromkeys(found.recoveries, "recovery-standing")
+    assert len(kinds) == 4
+
+
 def test_incidents_are_filed_from_critical_unless_told_otherwise(config: Path) -> None:
     found = expanded(
         config, "checks: {a: {tcp: 80}, b: {tcp: 80, incident: none}, c: {tcp: 80, incident: {from: warning}}}\n"
