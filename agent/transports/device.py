@@ -234,5 +234,5 @@ def _broken(where: str, error: Exception, deadline: Deadline, what: str) -> Tran
         return OutputLimitError(f"{where} sent {error} before its prompt", hint="what runs there?")
     if isinstance(error, TimeoutError) or deadline.is_over():
         return TransportError(f"{where} did not answer in time", hint="is ansible_network_os right, is it overloaded?")
-    words = str(error).strip().partition("\n")[0]
+    words = login.words(str(error).strip().partition("\n")[0])
     return TransportError(f"{where} {what}{f': {words}' if words else ''}", hint="is ansible_network_os right?")

@@ -25,6 +25,7 @@ _TYPES = (
     "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256",
 )  # fmt: skip
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
+_SHOWN = 200  # characters of what another side says of itself
 
 Way = Callable[[Host, Deadline], Line]
 
@@ -159,9 +160,15 @@ def _failure(host: Host, deadline: Deadline, error: BaseException, *, is_flooded
     if deadline.is_over():
         return TransportError(f"{where} did not finish the SSH login in time", hint=f"try: ssh -v {host.address}")
     if isinstance(error, IncompatiblePeer):
-        return TransportError(f"{where} offers no algorithm that we accept: {error}", hint="update its sshd")
-    reason = str(error) or "it closed the connection"
+        return TransportError(f"{where} offers no algorithm that we accept: {words(error)}", hint="update its sshd")
+    reason = words(error) or "it closed the connection"
     return TransportError(f"{where} broke off the SSH login: {reason}", hint=f"try: ssh -v {host.address}")
+
+
+def words(said: object) -> str:
+    """What may be a host's own words as part of a message: one line, not too long, and nothing in it but letters."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(said)[:_SHOWN])
+    return " ".join(text.split())
 
 
 def _say_password(transport: Transport, host: Host, password: str) -> None:
@@ -171,7 +178,7 @@ def _say_password(transport: Transport, host: Host, password: str) -> None:
     except paramiko.AuthenticationException as error:
         if not transport.is_active():
             raise
-        further = [str(error) or "another password"]
+        further = [words(error) or "another password"]
     if further:
         raise TransportError(
             f"{host.address} port {host.port} does not let {user} in by password",
@@ -193,7 +200,7 @@ def _log_in(transport: Transport, host: Host, deadline: Deadline) -> None:
             else:
                 if not further:
                     return
-                tried.append(f"{name} is not enough, it asks for {' or '.join(further)} as well")
+                tried.append(f"{name} is not enough, it asks for {words(' or '.join(further))} as well")
     raise TransportError(
         f"{host.address} port {host.port} does not let {user} in: {'; '.join(tried) or 'there is no key to show'}",
         hint=f"add the public key to ~{user}/.ssh/authorized_keys there, or set ansible_ssh_private_key_file",

@@ -61,6 +61,11 @@ def hold(connection: socket.socket) -> None:
         pass
 
 
+def paints(connection: socket.socket) -> None:
+    connection.sendall(b"SSH-9.9\x1b]0;owned\x07" + b"A" * 100_000 + b"-x\r\n")
+    hold(connection)
+
+
 def banner_then_silence(connection: socket.socket) -> None:
     connection.sendall(b"SSH-2.0-odd\r\n")
     hold(connection)
@@ -94,6 +99,7 @@ def closes(connection: socket.socket) -> None:
     [
         (hold, TransportError, "did not finish the SSH login in time"),
         (banner_then_silence, TransportError, "did not finish the SSH login in time"),
+        (paints, TransportError, "Incompatible version"),
         (endless_line, OutputLimitError, "more than an SSH login takes"),
         (endless_lines, TransportError, "broke off the SSH login"),
         (giant_packet, OutputLimitError, "more than an SSH login takes"),
@@ -107,6 +113,8 @@ def test_a_peer_that_does_not_get_as_far_as_a_login(
     error = failure(raw_peer(behave, key_file=key_file), tmp_path / "known_hosts", 0.8 if "in time" in words else 20.0)
     assert isinstance(error, kind)
     assert words in str(error)
+    assert str(error).isprintable(), "it goes into the journal and into tickets"
+    assert len(str(error)) < 400
 
 
 def silent(channel: paramiko.Channel) -> None:
