@@ -44,6 +44,7 @@ def proof(size_mib: float = 1, seconds: float = 1.0, **more: Any) -> Proof:
         (1001, 200, DAILY, 6.0),
         (0, 200, DAILY, 1.0),
         (1000, 500, MONDAYS, 13.541666),  # the second Monday from now
+        (1000, 500, (*MONDAYS, *DAILY), 2.0),  # whichever comes first
         (100_000, 100, DAILY, 1000.0),
         (1000, 200, (), None),
     ],
@@ -116,7 +117,7 @@ def test_a_drill_is_ordered_with_its_playbook_and_without_a_plan_with_none() -> 
         ([(100, 12.0)], 50, 12.0),  # and never less than what was seen
         ([(100, 12.0), (102, 8.0)], 101, 10.0),  # sizes too much alike to tell a slope
         ([(100, 10.0), (90, 9.0)], 10, 1.0),  # a tenth tells one
-        ([(100, 10.0), (91, 9.1)], 10, 9.55),
+        ([(100, 10.0), (90.5, 9.05)], 10, 9.525),  # of the larger one
         ([(100, 12.0), (200, 22.0)], 1000, 102.0),  # 2 s, and a tenth of a second per MiB
         ([(100, 12.0), (200, 22.0)], 10, 3.0),
         ([(100, 10.5), (200, 20.5)], 10, 1.5),

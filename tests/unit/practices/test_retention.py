@@ -41,6 +41,7 @@ def holding(snapshots: Sequence[Saved], keep: Keep | None = None, **other: tuple
         (Keep(last=2, within_seconds=NO_FLOOR), [0, 1, 2, 8], ["8", "2"]),
         (Keep(daily=2, within_seconds=NO_FLOOR), [0, 0.1, 0.2, 1, 1.1, 2], ["2", "1.1", "0.2", "0.1"]),
         (Keep(hourly=2, within_seconds=NO_FLOOR), [0, 0.01, 0.04, 0.05, 0.3], ["0.3", "0.05", "0.04"]),
+        (Keep(hourly=2, within_seconds=NO_FLOOR), [0.01, 0.02, 0.04, 0.05], ["0.04", "0.02"]),  # of one hour the newest
         (Keep(weekly=2, within_seconds=NO_FLOOR), [0, 1, 2, 7, 8, 30], ["30", "8", "7", "2"]),
         (Keep(weekly=2, within_seconds=NO_FLOOR), [1, 2, 3, 8], ["3", "2"]),  # of one week the Sunday alone
         (Keep(monthly=3, within_seconds=NO_FLOOR), [0, 10, 40, 50, 100], ["50", "10"]),
@@ -48,7 +49,7 @@ def holding(snapshots: Sequence[Saved], keep: Keep | None = None, **other: tuple
         (Keep(within_seconds=86400.0), [0, 0.9, 1, 30], ["30", "1"]),
         (Keep(last=1, within_seconds=86400.0), [30, 30.5, 31, 60], ["60", "31"]),  # nothing new for long: the floor waits
     ],
-    ids=["all", "floor", "last", "daily", "hourly", "weekly", "sundays", "monthly", "yearly", "within", "stopped"],
+    ids=["all", "floor", "last", "daily", "hourly", "an-hour", "weekly", "sundays", "monthly", "yearly", "within", "stopped"],
 )  # fmt: skip
 def test_what_goes(keep: Keep | None, ages: list[float], gone: list[str]) -> None:
     removed, kept = retention.decide(days_ago(*ages), keep)

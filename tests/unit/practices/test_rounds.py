@@ -53,6 +53,7 @@ NEVER = DrillPlan(every=(At(text="", rule="monthday", hour=2, monthday=32, zone=
         pytest.param(plan(), past(), ("backup", 30 * DAY, 1), id="what never ran is due since it was first watched"),
         pytest.param(plan(), past(saved_us=NOW - HOUR), ("backup", 0, 1), id="an hour after its last run"),
         pytest.param(plan(), past(saved_us=NOW - HOUR + 1), 1, id="and not before"),
+        pytest.param(plan(every=(*NIGHTLY, *HOURLY)), past(saved_us=NOW - 1), HOUR - 1, id="of two rules the sooner"),
         pytest.param(plan(), past(saved_us=NOW - 5 * HOUR), ("backup", 4 * HOUR, 1), id="late by four hours"),
         pytest.param(plan(every=NIGHTLY), past(saved_us=NOW - 9 * DAY), ("backup", 9 * DAY - 2 * HOUR, 1),
                      id="nine missed nights are one run"),
