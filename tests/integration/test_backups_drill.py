@@ -13,6 +13,7 @@ import pytest
 from agent.backups import BackupResult, Kind, Outcome
 from agent.backups.files import Files
 from agent.backups.restic.manifest import Entry
+from agent.transports.openssh import Login, Route
 from tests.vault import TOP, Vault
 
 TIDY = ["-c", "import pathlib, sys; from agent.backups.restic.sandbox import sweep; sweep(pathlib.Path(sys.argv[1]))"]
@@ -28,6 +29,21 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Vault, BackupResult]
     (folder / "source/random").write_bytes(os.urandom(300_000))
     vault = Vault(folder=folder / "vault", source=folder / "source").found()
     return vault, vault.backup("01A")
+
+
+def test_what_must_be_there_is_not_looked_for_on_this_machine(tmp_path: Path) -> None:
+    """A link of the host leads to what the machine that drills has there."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "conf").symlink_to("/etc")
+    vault = Vault(folder=tmp_path / "vault", source=source).found()
+    vault.backup("01A")
+    route = Route(host=Login(name="web1", address="192.0.2.1"), known_hosts="")
+    drilled = vault.drill("01B", contains=(f"{source}/conf/passwd",), route=route)
+    assert not drilled.passed
+    assert drilled.faults == (
+        f"must be there, and lies behind the link {source}/conf: name its real path: {source}/conf/passwd",
+    )
 
 
 @pytest.fixture

@@ -155,6 +155,8 @@ class _Drill:
             real = self._real(path)
             if not any(paths.is_below(real, source) for source in chosen.header.sources):
                 self._tell([f"must be there, but is not below what is saved: {path}"])
+            elif link := _link_on_the_way(box, real):
+                self._tell([f"must be there, and lies behind the link {link}: name its real path: {path}"])
             elif not os.path.lexists(f"{box}{real}"):
                 self._tell([f"must be there, and is not: {path}"])
 
@@ -213,6 +215,12 @@ class _Drill:
             older=self._older,
             alarm=self._alarm,
         )
+
+
+def _link_on_the_way(box: Path, path: str) -> str:
+    """The link that leads out of the box, to what this machine has there; empty when there is none."""
+    above = (path[:at] for at, sign in enumerate(path) if sign == "/" and at)
+    return next((folder for folder in above if os.path.islink(f"{box}{folder}")), "")  # noqa: PTH114  # text, as all here
 
 
 def _failed(job: Job, outcome: Outcome, summary: str, hint: str = "") -> DrillResult:
