@@ -49,6 +49,7 @@ def everything(parts: "Parts", told: Told = lambda _done, _of: None) -> Findings
     yield from _playbooks(loaded.policies)
     yield from _store(loaded.policies.config.state, clock)
     yield from _looks(loaded.policies, clock)
+    yield _descriptors(loaded.policies, clock)
     yield from _hosts(loaded.policies, clock, told)
 
 

@@ -2,7 +2,8 @@
 
 import resource
 
-from agent.cli.examination import of_descriptors
+from agent.app import Builder
+from agent.cli.examination import everything, of_descriptors
 from agent.runtime import descriptors
 from tests.acceptance.world import World
 
@@ -16,6 +17,8 @@ def test_the_daemon_raises_its_limit_to_the_most_that_it_may_have(world: World) 
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert descriptors.limit_of(daemon.process.pid) == hard
+    (told,) = [one.says for one in everything(Builder(world.config)) if "remote hosts may need" in one.says]
+    assert told.startswith(f"the daemon may have {hard:,} open"), "and doctor tells it, whatever its own limit is"
     assert daemon.stop() == 0
 
 
