@@ -96,17 +96,26 @@ class Builder:
         inventories: dict[Path, Inventory] = {}
         remembered = Remembered(catalogue)
 
-        def ask(config: "Config", patterns: frozenset[str]) -> "Snapshot":
+        def of(config: "Config") -> Inventory:
             known = inventories.get(config.inventory)
             if known is None:
                 known = Inventory(config.inventory, clock=clock, cache=config.state / "inventory.json")
             inventories[config.inventory] = known
-            return known.read(patterns)
+            return known
+
+        def ask(config: "Config", patterns: frozenset[str]) -> "Snapshot":
+            return of(config).read(patterns)
+
+        def last(config: "Config", patterns: frozenset[str]) -> "Snapshot":
+            return of(config).last(patterns)
 
         def load(*, last_good: Mapping[str, bytes] | None = None, instead: bool = False) -> "Loaded":
             if instead:
                 return policy.load_kept(path, catalogue=catalogue, inventory=ask, sources=last_good or {})
-            return policy.load(path, catalogue=catalogue, inventory=ask, last_good=last_good, remembered=remembered)
+            return policy.load(
+                path, catalogue=catalogue, inventory=ask, inventory_kept=last, last_good=last_good,
+                remembered=remembered,
+            )  # fmt: skip
 
         return load
 

@@ -1,4 +1,7 @@
-"""Asks the child what the inventory says; static sources are asked once per content, dynamic ones every time."""
+"""Asks the child what the inventory says; static sources are asked once per content, dynamic ones every time.
+
+What was said last is kept, for a start at which nobody can say it.
+"""
 
 import contextlib
 import hashlib
@@ -50,23 +53,33 @@ class Inventory:
         answer = self._known(content, patterns)
         if answer is None:
             answer = self._ask(patterns)
-            if content is not None:
-                self._keep({"content": content, "asked": sorted(patterns), "answer": answer})
+            self._keep({"content": content, "asked": sorted(patterns), "answer": answer})
         return snapshot.of_answer(answer, patterns, self._path.parent)
 
+    def last(self, patterns: frozenset[str]) -> Snapshot:
+        """What it said last, also if that was in another process; InventoryError when nobody knows."""
+        kept = self._stored()
+        if kept is None or not patterns <= set(kept["asked"]):
+            raise InventoryError(f"nobody knows what the inventory {self._path} said last", hint="mend it")
+        return snapshot.of_answer(kept["answer"], patterns, self._path.parent)
+
     def _known(self, content: str | None, patterns: frozenset[str]) -> dict[str, Any] | None:
-        if content is None:
-            return None
-        if self._kept is None and self._cache is not None:
-            with contextlib.suppress(OSError, ValueError):  # no cache, or a broken one: ask again
-                self._kept = json.loads(self._cache.read_bytes())
-        kept = self._kept
-        if not isinstance(kept, dict) or kept.get("content") != content or not patterns <= set(kept.get("asked", ())):
+        kept = self._stored() if content is not None else None
+        if kept is None or kept["content"] != content or not patterns <= set(kept["asked"]):
             return None
         answer: dict[str, Any] = kept["answer"]
         return answer
 
+    def _stored(self) -> dict[str, Any] | None:
+        if self._kept is None and self._cache is not None:
+            with contextlib.suppress(OSError, ValueError):  # no cache, or a broken one: ask again
+                self._kept = json.loads(self._cache.read_bytes())
+        kept = self._kept
+        return kept if isinstance(kept, dict) and {"content", "asked", "answer"} <= set(kept) else None
+
     def _keep(self, kept: dict[str, Any]) -> None:
+        if kept == self._kept:
+            return  # a program is asked again and again, and nearly always says the same
         self._kept = kept
         if self._cache is None:
             return

@@ -36,13 +36,14 @@ def load(
     *,
     catalogue: Catalogue,
     inventory: Ask,
+    inventory_kept: Ask | None = None,
     last_good: Mapping[str, bytes] | None = None,
     remembered: Remembered | None = None,
 ) -> Loaded:
     """The policies in force by the files as they are now, and every problem in them.
 
-    `last_good` are the sources of the set that was last in force (`PolicySet.sources`); who loads again and again
-    hands in what is `remembered` of the files.
+    `last_good` are the sources of the set that was last in force (`PolicySet.sources`), `inventory_kept` tells what the
+    inventory said last; who loads again and again hands in what is `remembered` of the files.
     """
     path = Path(os.path.normpath(config_path.absolute()))
     session = Session(catalogue, inventory)
@@ -58,6 +59,8 @@ def load(
         if not problems:
             return Loaded(policies=attempt.policies, problems=())
     policies = _mixed(session, kept, (now, data), documents) if last_good else None
+    if policies is None and last_good and inventory_kept is not None:
+        policies = _mixed(Session(catalogue, inventory_kept), kept, (now, data), documents)
     return Loaded(policies=policies, problems=faults.ordered(problems))
 
 

@@ -12,6 +12,7 @@ from agent.runtime.rota import Rota
 from agent.store import orders
 
 LOOK_SECONDS = 2.0  # how often the files are compared at most
+AGAIN_SECONDS = 10.0  # after a reload that broke: the disk may have room again
 SHARE = 0.001  # of one core, at most, for comparing them: thousands of files are compared less often
 
 
@@ -22,7 +23,7 @@ class Orders:
         self._agent = agent
         self._rota = rota
         self._soon = False
-        self._look_ns = 0
+        self._look_ns = self._again_ns = 0
         self._asked_ns = agent.clock.boottime()
 
     def reload_soon(self) -> None:
@@ -40,15 +41,19 @@ class Orders:
             self._soon = self._soon or self._agent.reloader.has_changed()
             took_ns = self._agent.clock.boottime() - now_ns
             self._look_ns = now_ns + max(int(LOOK_SECONDS * NANOSECONDS), int(took_ns / SHARE))
-        return self._soon
+        return self._soon and now_ns >= self._again_ns
 
     async def turn(self, *, is_news: bool = True) -> None:
         """Do what was ordered since the last time; `is_news`: somebody has written to the store."""
         if is_news:
             await self._take()
-        if self._soon or self.are_files_news():
+        if self.are_files_news():
             self._soon = False
-            await self._reload(consent=False, actor="agent")
+            try:
+                await self._reload(consent=False, actor="agent")
+            except BaseException:
+                self._soon, self._again_ns = True, self._agent.clock.boottime() + int(AGAIN_SECONDS * NANOSECONDS)
+                raise
 
     async def _take(self) -> None:
         with self._agent.store.read() as reader:
@@ -73,7 +78,9 @@ class Orders:
 
     async def _reload(self, *, consent: bool, actor: str) -> Outcome:
         before = dict(self._agent.book.policies.checks)
-        outcome = await self._agent.workers.write(self._agent.reloader.reload, consent=consent, actor=actor)
+        workers, reloader = self._agent.workers, self._agent.reloader
+        loaded = await workers.look(reloader.read)
+        outcome = await workers.write(reloader.reload, loaded, consent=consent, actor=actor)
         if outcome.applied:
             stirred = [
                 key
@@ -83,6 +90,6 @@ class Orders:
             await self._agent.pipeline.follow_all(stirred, Reload(at_us=self._agent.clock.now()))
             self._rota.adopt()
             if outcome.changed:
-                await self._agent.workers.write(self._agent.watch_from_now)
+                await workers.write(self._agent.watch_from_now)
                 garbage.settle()
         return outcome

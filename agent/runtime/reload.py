@@ -93,11 +93,15 @@ class Reloader:
                 return self._swap(older.policies, loaded.problems, question=question, actor=AGENT)
         return self._swap(loaded.policies, loaded.problems, question="", actor=AGENT)
 
-    def reload(self, *, consent: bool, actor: str) -> Outcome:
-        """The files as they are now; kept out when they are unsound, or drop too much without consent."""
+    def read(self) -> Loaded:
+        """The files as they are now. Not for the writing thread: an inventory that is a program may take its time."""
         current = self._book.policies
         self._seen = fingerprint(_places(current.config))
-        loaded = self._load(last_good=dict(current.sources))
+        return self._load(last_good=dict(current.sources))
+
+    def reload(self, loaded: Loaded, *, consent: bool, actor: str) -> Outcome:
+        """Bring them into force; they are kept out when they are unsound, or drop too much without consent."""
+        current = self._book.policies
         if loaded.policies is None:
             return self._keep(loaded.problems, "")
         if loaded.policies.digest == current.digest and not loaded.problems:

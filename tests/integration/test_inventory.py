@@ -118,4 +118,11 @@ def test_a_program_is_asked_every_time(tmp_path: Path, clock: SystemClock) -> No
     for _ in range(2):
         assert dynamic.read(frozenset({"web"})).patterns == {"web": ("web-1",)}
     assert counter.read_text() == "\n\n"
-    assert not (tmp_path / "cache.json").exists()
+    script.write_text("#!/bin/sh\nexit 1\n")
+    again = Inventory(script, clock=clock, cache=tmp_path / "cache.json")
+    with pytest.raises(InventoryError, match="non-zero"):
+        again.read(frozenset({"web"}))
+    assert again.last(frozenset({"web"})).patterns == {"web": ("web-1",)}
+    assert (tmp_path / "cache.json").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(InventoryError, match="nobody knows"):
+        again.last(frozenset({"db"}))
