@@ -79,3 +79,13 @@ def test_what_find_leaves_out_already_is_left_out_anyway(vault: Vault, pattern: 
 def test_what_cannot_be_followed_is_refused(pattern: str) -> None:
     with pytest.raises(InputError):
         patterns.matcher([pattern])
+
+
+def test_a_name_that_ends_with_a_line_is_another_name(vault: Vault) -> None:
+    """Were it left out, the pull of a host would leave it out, and no backup would tell."""
+    source = vault.folder / "lines"
+    source.mkdir()
+    (source / "a.tmp\n").touch()
+    (source / "b.tmp").touch()
+    done = Vault(folder=vault.folder, source=source).backup("01A")
+    assert (done.files, patterns.matcher(["*.tmp"])(f"{source}/a.tmp\n")) == (1, False)

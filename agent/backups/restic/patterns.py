@@ -40,7 +40,7 @@ def _expression(pattern: str) -> str:
     if ".." in parts or not parts:
         raise InputError(f"the pattern {pattern!r} cannot be used", hint="write it without `..`")
     text = "".join(r"(?:/[^/]+)*" if part == "**" else f"/{_component(part)}" for part in parts)
-    return f"{'^' if is_full else ''}{text}(?:/|$)"
+    return f"{'^' if is_full else ''}{text}(?:/|\\Z)"
 
 
 def _component(part: str) -> str:
