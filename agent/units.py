@@ -173,6 +173,5 @@ _TEXT_SCHEMA = {"type": "string"}
 Duration = Annotated[
     float, BeforeValidator(duration), WithJsonSchema(_TEXT_SCHEMA | {"examples": ["30s", "5m", "26h"]})
 ]
-Size = Annotated[float, BeforeValidator(size), WithJsonSchema(_TEXT_SCHEMA | {"examples": ["500MB", "10GiB"]})]
 Share = Annotated[float, BeforeValidator(share), WithJsonSchema(_TEXT_SCHEMA | {"examples": ["80%"]})]
 BudgetText = Annotated[Budget, BeforeValidator(budget), WithJsonSchema(_TEXT_SCHEMA | {"examples": ["3 per 24h"]})]

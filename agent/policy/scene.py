@@ -31,11 +31,6 @@ class Pace:
     recover_after: int
 
     @property
-    def fastest_seconds(self) -> float:
-        """The shortest interval; a day when it goes by the calendar alone."""
-        return min((rule.seconds for rule in self.every if isinstance(rule, Every)), default=86400.0)
-
-    @property
     def hard_count(self) -> int:
         """The bad results in a row that are hard, for a threshold of any form."""
         if self.fail_after.seconds is None:

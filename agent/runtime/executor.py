@@ -20,7 +20,6 @@ from agent.transports import child
 from agent.transports.child import Ended, Packet, Shim
 
 logger = logging.getLogger(__name__)
-REPOSITORY_LOCK = "repository:"
 AGAIN_SECONDS = 5.0  # after an end that could not be read or written down: the disk may have room again
 
 
