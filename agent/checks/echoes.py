@@ -44,9 +44,9 @@ _UNREACHABLE = {
 Heard = Callable[[int, float], None]  # which echo of the asker, round-trip seconds
 
 
-# An echo under way: whom to tell, which of the asker's it is, the address asked, when on the boot clock, and when by the
-# wall clock, by which the kernel stamps answers. A tuple, because it is made a hundred thousand times a minute.
-_Sent = tuple[Heard, int, str, int, int]
+# An echo under way: whom to tell, which of the asker's it is, the address asked, and when on the boot clock.
+# A tuple, because it is made a hundred thousand times a minute.
+_Sent = tuple[Heard, int, str, int]
 
 
 class Echoes:
@@ -92,7 +92,7 @@ class Echoes:
         assert self._clock is not None, "open() comes first"
         number = next(self._numbers)
         packet = self._packet(number)
-        self._under_way[number] = (heard, position, address, self._clock.boottime(), self._clock.now())
+        self._under_way[number] = (heard, position, address, self._clock.boottime())
         try:
             self._socket.sendto(packet, where)
         except OSError as error:
@@ -113,36 +113,43 @@ class Echoes:
 
     def _hear(self) -> None:
         """Take everything that has arrived."""
+        assert self._clock is not None, "what was sent was sent by a clock"
+        ahead_ns = self._clock.now() * 1_000 - self._clock.boottime()  # of the wall clock, by which the kernel stamps
         while self._socket is not None:  # an answer may end the last asker's wait
             try:
                 packet, extra, _, source = self._socket.recvmsg(256, 64)
             except OSError:
                 return  # nothing more has come, or an earlier echo brought about an error: that echo stays lost
-            self._take(packet, extra, source[0])
+            if (sent := self._asked(packet, source[0])) is not None:
+                heard, position, _, at_ns = sent
+                heard(position, self._took_ns(at_ns, _stamped_ns(extra) - ahead_ns) / NANOSECONDS)
 
-    def _take(self, packet: bytes, extra: list[tuple[int, int, bytes]], source: str) -> None:
+    def _asked(self, packet: bytes, source: str) -> _Sent | None:
+        """The echo that a packet answers, from now on no longer under way; None when it answers none of ours."""
         start = (packet[0] & 0x0F) * 4 if self._is_raw and not self._is_v6 and packet else 0  # raw(7): the IP header
         if len(packet) != start + _PACKET.size or packet[start] != _REPLY[self._is_v6]:
-            return
+            return None
         token, number = _BODY.unpack_from(packet, start + _BODY_AT)
         sent = self._under_way.get(number)
         if sent is None or token != self._token or source.partition("%")[0] != sent[2]:
-            return
+            return None
         del self._under_way[number]
+        return sent
+
+    def _took_ns(self, at_ns: int, arrived_ns: int) -> int:
+        """By the kernel's stamp where it makes sense: the wall clock may have been set meanwhile."""
         assert self._clock is not None, "what was sent was sent by a clock"
-        heard, position, _, at_ns, wall_us = sent
-        heard(position, _seconds(self._clock.boottime() - at_ns, wall_us, extra))
+        now_ns = self._clock.boottime()
+        return (arrived_ns if at_ns < arrived_ns < now_ns else now_ns) - at_ns
 
 
-def _seconds(took_ns: int, wall_us: int, extra: list[tuple[int, int, bytes]]) -> float:
-    """By the kernel's stamp where it makes sense: the wall clock may have been set meanwhile."""
+def _stamped_ns(extra: list[tuple[int, int, bytes]]) -> int:
+    """When the kernel says that a packet arrived, by the wall clock; 0 when it says nothing."""
     for level, kind, data in extra:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) >= _STAMP.size:
             seconds, nanoseconds = _STAMP.unpack_from(data)
-            stamped_ns = seconds * NANOSECONDS + nanoseconds - wall_us * 1_000
-            if 0 < stamped_ns < took_ns:
-                took_ns = stamped_ns
-    return took_ns / NANOSECONDS
+            return int(seconds) * NANOSECONDS + int(nanoseconds)
+    return 0
 
 
 def _opened(family: int) -> tuple[socket.socket, bool]:

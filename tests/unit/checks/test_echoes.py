@@ -24,12 +24,12 @@ class Asked(Echoes):
         super().__init__(loop, address.family)
         self._clock = SystemClock()
         self.heard: list[int] = []
-        sent = (lambda position, _: self.heard.append(position), 3, address.number, self._clock.boottime(), 0)
-        self._under_way[NUMBER] = sent
+        self._under_way[NUMBER] = (lambda _position, _seconds: None), 3, address.number, self._clock.boottime()
 
     def hears(self, packet: bytes, source: str = "192.0.2.7") -> list[int]:
         """Which echoes that packet answered."""
-        self._take(packet, [], source)
+        if (sent := self._asked(packet, source)) is not None:
+            self.heard.append(sent[1])
         return self.heard
 
     def reply(self, *, kind: int = 0, token: bytes | None = None, number: int = NUMBER, head: int = 5) -> bytes:
@@ -64,6 +64,14 @@ def test_an_answer_from_another_address_is_none(asked: Asked) -> None:
 def test_an_answer_that_is_cut_or_too_long_is_none(asked: Asked) -> None:
     assert asked.hears(asked.reply()[:-1]) == []
     assert asked.hears(asked.reply() + b"x") == []
+
+
+def test_the_kernel_says_when_an_answer_came_unless_the_wall_clock_was_set_meanwhile(asked: Asked) -> None:
+    now_ns = SystemClock().boottime()
+    at_ns = now_ns - 5_000_000_000
+    assert asked._took_ns(at_ns, at_ns + 7_000) == 7_000
+    for set_to_ns in (at_ns - 1, at_ns, now_ns + 3_600_000_000_000):
+        assert 5_000_000_000 <= asked._took_ns(at_ns, set_to_ns) < 65_000_000_000
 
 
 @given(packet=st.binary(max_size=80))
