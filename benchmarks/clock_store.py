@@ -157,7 +157,7 @@ def reload_cost(folder: Path) -> tuple[list[float], list[float], int]:
         text = validate_cost.POLICY.format(number=7, host=7).replace("every: 60s", f"every: {50 + turn}s")
         (folder / "policies/service-7.yaml").write_text(text, encoding="utf-8")
         begun, begun_cpu = time.perf_counter(), time.process_time()
-        outcome = agent.reloader.reload(consent=False, actor="bench")
+        outcome = agent.reloader.reload(agent.reloader.read(), consent=False, actor="bench")
         agent.scheduler.adopt(agent.book.policies.checks.values())
         cpu.append(time.process_time() - begun_cpu)
         wall.append(time.perf_counter() - begun)

@@ -165,8 +165,8 @@ class Recoveries:
         seen: dict[str, tuple[Verdict, str]] = dict.fromkeys(
             course.recovery.verify, (Verdict.UNKNOWN, "there is no such check any more")
         )
-        for host, together in batches(checks):
-            on = self._book.policies.hosts.get(host) if host else None
+        for name, together in batches(checks):
+            on = self._book.policies.hosts.get(name) if name else None
             results = {one.key: one for one in await self._pipeline.watch(on, together)}
             seen |= {check.key: _judged(check, results.get(check.key)) for check in together}
         return seen

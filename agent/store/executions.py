@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import ColumnElement, Select, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from agent.errors import ConflictError
@@ -27,7 +27,7 @@ _UPDATE = (
 )
 _FREE = sqlalchemy.update(executions).where(executions.c.id == bindparam("at_id")).values(idempotency_key=None)
 # Newest first in the order of filing, whatever the clock said; an index has its rows in this order: nothing is sorted.
-_FILED = sqlalchemy.literal_column("executions.rowid")
+_FILED: ColumnElement[int] = sqlalchemy.literal_column("executions.rowid")
 _NEWEST = select(executions).order_by(_FILED.desc())
 # In the very words of their index, or SQLite does not use it and reads all that ever ran.
 _UNSETTLED = sqlalchemy.text("state IN ('intent', 'dispatched', 'uncertain')")
