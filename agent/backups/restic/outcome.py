@@ -62,19 +62,6 @@ _HINTS = {
 }
 
 
-def read_messages(lines: Iterable[str]) -> tuple[tuple[Message, ...], str]:
-    """What restic printed, parted: JSON objects, and everything else as text. Nothing is an error here."""
-    messages: list[Message] = []
-    plain: list[str] = []
-    for line in lines:
-        message = read_message(line)
-        if message is not None:
-            messages.append(message)
-        elif line.strip():
-            plain.append(line)
-    return tuple(messages), "\n".join(plain)
-
-
 def read_message(line: str) -> Message | None:
     """One line as a JSON object, or None."""
     if not line.startswith("{"):

@@ -1,11 +1,12 @@
 """How a call of restic ended: recorded words and codes of 0.14, 0.18 and 0.19."""
 
 import json
+from collections.abc import Iterable
 
 import pytest
 
 from agent.backups import Outcome
-from agent.backups.restic.outcome import classify, error_lines, hint_for, read_messages
+from agent.backups.restic.outcome import Message, classify, error_lines, hint_for, read_message
 
 OLD, MIDDLE, NEW = (0, 14, 0), (0, 18, 0), (0, 19, 1)
 LOCK = """\
@@ -54,6 +55,13 @@ TREE_NEW = (
 def exited(code: int, message: str) -> str:
     """The last word of restic since 0.18."""
     return json.dumps({"message_type": "exit_error", "code": code, "message": message})
+
+
+def parted(lines: Iterable[str]) -> tuple[list[Message], str]:
+    """What restic printed: JSON objects, and everything else as text."""
+    seen = [(line, read_message(line)) for line in lines]
+    plain = [line for line, message in seen if message is None and line.strip()]
+    return [message for _, message in seen if message is not None], "\n".join(plain)
 
 
 @pytest.mark.parametrize(
@@ -111,12 +119,12 @@ def exited(code: int, message: str) -> str:
 def test_an_ending_is_told_by_version_code_and_words(
     version: tuple[int, int, int], code: int, stderr: str, outcome: Outcome
 ) -> None:
-    messages, plain = read_messages(stderr.splitlines())
+    messages, plain = parted(stderr.splitlines())
     assert classify(version, code, plain, messages) is outcome
 
 
 def test_a_lock_is_no_corruption_though_check_counts_an_error() -> None:
-    messages, _ = read_messages(['{"message_type":"summary","num_errors":1,"broken_packs":null}'])
+    messages, _ = parted(['{"message_type":"summary","num_errors":1,"broken_packs":null}'])
     assert classify(MIDDLE, 11, LOCK, messages) is Outcome.LOCKED
 
 
@@ -129,7 +137,7 @@ def test_the_name_of_a_file_is_no_verdict(name: str) -> None:
 
 
 def test_complaints_become_lines_for_people() -> None:
-    messages, plain = read_messages([*UNREAD.splitlines(), UNREAD_NEW, exited(1, "Fatal: There were 2 errors")])
+    messages, plain = parted([*UNREAD.splitlines(), UNREAD_NEW, exited(1, "Fatal: There were 2 errors")])
     assert error_lines(plain, messages) == (
         "/srv/u/dd",
         "/srv/u/b: Permission denied",
@@ -139,8 +147,8 @@ def test_complaints_become_lines_for_people() -> None:
 
 
 def test_lines_that_are_no_json_are_text_and_no_error() -> None:
-    messages, plain = read_messages(["{broken", "[1]", "", "{}", "restoring <Snapshot>"])
-    assert messages == ({},)
+    messages, plain = parted(["{broken", "[1]", "", "{}", "restoring <Snapshot>"])
+    assert messages == [{}]
     assert plain == "{broken\n[1]\nrestoring <Snapshot>"
 
 
