@@ -7,7 +7,8 @@ from agent.errors import WatchkeeperError
 from agent.model.check import Rules
 from agent.model.policy import PolicySet
 from agent.model.state import CheckState, Phase, from_document
-from agent.practices import quorum, story
+from agent.practices import places, quorum, story
+from agent.practices.places import Place
 from agent.store import journal, states
 from agent.store.engine import Store
 
@@ -20,6 +21,7 @@ class Book:
         self._policies: PolicySet | None = None
         self._states: dict[str, CheckState] = {}
         self._revisions: dict[str, int] = {}
+        self._places: Mapping[str, Place] | None = None
         self._children: Mapping[str, tuple[str, ...]] = {}
         self._ranks: Mapping[str, int] = {}
         self._counted_by: Mapping[str, tuple[str, ...]] = {}
@@ -57,7 +59,15 @@ class Book:
         needs = {check.key: (*check.rules.needs, *check.members) for check in policies.checks.values()}
         self._ranks = {key: rank for rank, key in enumerate(graphlib.TopologicalSorter(needs).static_order())}
         self._policies = policies
+        self._places = None
         self.generation = generation
+
+    @property
+    def places(self) -> Mapping[str, Place]:
+        """Every repository in use, by its cause; worked out once, for each look at a repository asks for it."""
+        if self._places is None:
+            self._places = places.places(self.policies.backups.values())
+        return self._places
 
     def children(self, key: str) -> tuple[str, ...]:
         """The checks that need this one."""

@@ -44,9 +44,9 @@ class Upkeep:
     secrets: Secrets
     noticed: Callable[[str], None]
 
-    def places(self) -> dict[str, Place]:
+    def places(self) -> Mapping[str, Place]:
         """Every repository in use, by its cause."""
-        return places.places(self.book.policies.backups.values())
+        return self.book.places
 
     def place(self, cause: str) -> Place:
         """One of them; AgentError when no policy in force uses it any more."""

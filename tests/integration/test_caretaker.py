@@ -94,6 +94,7 @@ def test_a_look_at_a_backup_or_a_repository_reads_what_is_about_it_and_no_more(s
     asked: list[tuple[str, Any]] = []
     with scene.store.read() as reader:
         listen(reader.engine, "before_cursor_execute", lambda _, __, words, given, *___: asked.append((words, given)))
+    assert scene.upkeep.places() is scene.upkeep.places()
     Freshness(store=scene.store, clock=scene.clock, book=scene.book).fresh(scene.book.policies.checks[KEY])
     scene.upkeep.look(scene.book.policies.checks[HERE])
     reads = [one for one in asked if one[0].startswith("SELECT")]
