@@ -48,14 +48,14 @@ def behind_sftp(folder: Path, sshd: Sshd) -> Iterator[Elsewhere]:
 
 
 @contextlib.contextmanager
-def behind_rest(folder: Path, password: str, *options: str) -> Iterator[Elsewhere]:
+def behind_rest(folder: Path, password: str, *options: str, address: str = "") -> Iterator[Elsewhere]:
     """The folder by a REST server that asks for a login; with further options of rclone, such as --append-only."""
     if shutil.which("rclone") is None:
         pytest.skip("no rclone on this machine")
     logins = folder.parent / "htpasswd"
     digest = hashlib.sha1(password.encode()).digest()  # noqa: S324  # the form of htpasswd that needs no program
     logins.write_text(f"{USER}:{{SHA}}{base64.b64encode(digest).decode()}\n")
-    address = _free_address()
+    address = address or _free_address()
     argv = [
         "rclone",
         "serve",

@@ -26,6 +26,7 @@ Feeding = Callable[[], AbstractContextManager[local.Feed]]  # a fresh feed for e
 _RETRY = re.compile(r"returned error, retrying after .*: (.*(?:no such file or directory|unexpected EOF).*)")
 _UNREACHED = re.compile(
     r"(?:Stat\(<config/>\)|List\(key\)) returned error, retrying after .*(?:dial tcp|lookup|handshake)"
+    r"|returned error, retrying after .*: connection lost$"  # its ssh has ended, and it starts no other
 )
 _ABSENT = re.compile(r"returned error, retrying after .*The specified bucket does not exist")  # asked for 15 minutes
 _RETRIES = 3  # a folder on this machine does not get better by asking again; restic 0.14 would for 15 minutes
@@ -35,6 +36,8 @@ _TIDY_SECONDS = 10.0  # to remove its lock after SIGINT
 _LOCK_PAUSES = (0.5, 1.0, 2.0, 5.0)  # seconds between looks, the last for good: each costs half a second of one core
 _READING = {"restore", "ls", "snapshots", "dump", "find", "stats", "diff", "cat", "list"}  # takes nothing away
 _CUT_SHORT = {124, 137, 143}  # out of time, SIGKILL, SIGTERM: it may have left its lock
+_TIDIED = {Outcome.OK, Outcome.PARTIAL, Outcome.LOCKED, Outcome.WRONG_PASSWORD, Outcome.MISSING_REPOSITORY,
+         Outcome.SOURCE_MISSING, Outcome.NO_SPACE}  # and after any other ending, when the way there broke  # fmt: skip
 _LOOK_SECONDS = 60.0  # for a list of locks
 
 
@@ -104,7 +107,7 @@ class Restic:
             ended = self._once(arguments, hear, feed)
             if ended.outcome is not Outcome.LOCKED:
                 return ended
-            if arguments[0] in _READING and locks.all_stale(self._locks(), self._setting.deadline.clock.now()):
+            if arguments[0] in _READING and locks.all_stale(self._locks() or (), self._setting.deadline.clock.now()):
                 return self._once((*arguments, "--no-lock"), hear, feed)
             left = min(patience.remaining_seconds(), self._setting.deadline.remaining_seconds())
             if left <= 0:
@@ -122,9 +125,12 @@ class Restic:
 
     def _plainly(self, *arguments: str, seconds: float = math.inf) -> local.Completed:
         argv = self._argv((*arguments, "--no-lock"))
+        return local.run(argv, deadline=self._soon(seconds), env=self._environment, limit_bytes=_ANSWER_BYTES)
+
+    def _soon(self, seconds: float) -> Deadline:
+        """The job's deadline, or so many seconds from now, whichever is earlier."""
         whole = self._setting.deadline
-        deadline = whole if whole.remaining_seconds() <= seconds else Deadline.after(whole.clock, seconds)
-        return local.run(argv, deadline=deadline, env=self._environment, limit_bytes=_ANSWER_BYTES)
+        return whole if whole.remaining_seconds() <= seconds else Deadline.after(whole.clock, seconds)
 
     def _argv(self, arguments: Sequence[str]) -> list[str]:
         return [self._job.program, *self._reach.options, *arguments]
@@ -143,9 +149,10 @@ class Restic:
                 feed=fed,
                 began=lambda pid: noted.append(self._register.note(pid)),
             )
-        if done.exit_code not in _CUT_SHORT and not listener.left_a_lock:
+        ended = listener.ended(self.version, done)
+        if done.exit_code not in _CUT_SHORT and ended.outcome in _TIDIED and not listener.left_a_lock:
             locks.forget(path for path in noted if path)
-        return listener.ended(self.version, done)
+        return ended
 
     # locks
 
@@ -155,6 +162,8 @@ class Restic:
         if not dead:
             return
         found = self._locks()
+        if found is None:
+            return  # what is on record is looked for when they can be listed again
         ours = locks.ours_and_dead(found, list(dead.values()))
         if self._remove(found, ours):
             locks.forget(dead)
@@ -171,11 +180,25 @@ class Restic:
             return False
         return self._once(["unlock"], None).outcome is Outcome.OK
 
-    def _locks(self) -> list[Lock]:
-        """Every lock that can be read."""
-        names = locks.ids(self._plainly("list", "locks", "-q", seconds=_LOOK_SECONDS).stdout)
+    def _locks(self) -> list[Lock] | None:
+        """Every lock that can be read; None when they cannot be listed."""
+        names = self._lock_names()
+        if names is None:
+            return None
         texts = [(name, self._plainly("cat", "lock", name, "-q", seconds=_LOOK_SECONDS).stdout) for name in names]
         return [lock for name, text in texts if (lock := locks.read(name, text)) is not None]
+
+    def _lock_names(self) -> list[str] | None:
+        lines: list[str] = []
+        listener = Listener(lines.append, self._reach.veil)
+        done = local.stream(
+            self._argv(("list", "locks", "-q", "--no-lock")),
+            deadline=self._soon(_LOOK_SECONDS),
+            hear=listener.hear,
+            complain=listener.complain,
+            env=self._environment,
+        )
+        return locks.ids("\n".join(lines)) if listener.ended(self.version, done).outcome is Outcome.OK else None
 
 
 def _cores(job: Job) -> dict[str, str]:
