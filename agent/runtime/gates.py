@@ -237,9 +237,8 @@ class Gatekeeper:
                 automatic=bool(one.args.get("automatic")), at_us=one.intent_at_us,
                 running=one.state in UNHEALTHY_KINDS, verified=one.verified, planned=one.kind in AROUND,
             )
-            for one in executions.listing(tx, since_us=since)
-            if one.kind in _CHANGES
-            and one.state is not ExecutionState.CANCELLED
+            for one in executions.begun_since(tx, _CHANGES, since)
+            if one.state is not ExecutionState.CANCELLED
         )  # fmt: skip
 
     def _holder(self, tx: Tx, owner: str) -> str:

@@ -117,6 +117,15 @@ def test_executions_are_listed_the_newest_first_by_what_is_asked(tx: Tx) -> None
     assert executions.listing(tx, correlation_id=CAUSE, kind=ExecutionKind.DRILL) == []
 
 
+def test_what_was_begun_of_some_kinds_is_read_without_the_others(tx: Tx) -> None:
+    old = intended(tx, intent_at_us=1)
+    play = intended(tx, kind=ExecutionKind.PLAYBOOK, intent_at_us=2)
+    intended(tx, kind=ExecutionKind.BACKUP, intent_at_us=3)
+    kinds = {ExecutionKind.PLAYBOOK, old.kind}
+    assert executions.begun_since(tx, kinds, 0) == [play, old]
+    assert executions.begun_since(tx, kinds, 2) == [play]
+
+
 def test_the_newest_is_what_was_filed_last_also_after_the_clock_was_set_back(tx: Tx) -> None:
     """Else a run of the future would for years be the last one, and how the next ones end would never be seen."""
     ahead = intended(tx, kind=ExecutionKind.CHECK, intent_at_us=2_000_000)
