@@ -189,7 +189,7 @@ def _say_password(transport: Transport, host: Host, password: str) -> None:
 def _log_in(transport: Transport, host: Host, deadline: Deadline) -> None:
     user = host.user or getpass.getuser()
     tried: list[str] = []
-    with contextlib.closing(paramiko.Agent()) as agent:
+    with contextlib.closing(login_keys.UserAgent(deadline, tried)) as agent:
         for name, key in itertools.islice(login_keys.offered(host, agent, tried), login_keys.MOST_KEYS):
             try:
                 further = transport.auth_publickey(user, key)

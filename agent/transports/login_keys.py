@@ -4,13 +4,36 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import paramiko
+from paramiko.agent import AgentSSH, get_agent_connection
 from paramiko.pkey import PublicBlob
 
+from agent.clock import Deadline
 from agent.model.host import Host
 from agent.transports.authorities import CERTIFIED
 
 MOST_KEYS = 5  # sshd closes the connection after six attempts (MaxAuthTries)
 _KEY_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
+_AGENT_SECONDS = (
+    2.0  # to say what it holds; to sign with it may take as long as there is time, for a person may be asked
+)
+
+
+class UserAgent(paramiko.Agent):
+    """The user's ssh-agent, if there is one; one that does not answer, or is locked, has no keys, and `unusable` says so."""
+
+    def __init__(self, deadline: Deadline, unusable: list[str]) -> None:
+        AgentSSH.__init__(self)  # its own would wait for an answer for ever
+        connection = get_agent_connection()
+        if not connection:
+            return
+        connection.settimeout(min(_AGENT_SECONDS, max(0.1, deadline.remaining_seconds())))
+        try:
+            self._connect(connection)  # type: ignore[attr-defined]  # its own first step
+        except (paramiko.SSHException, OSError) as error:
+            self.close()
+            unusable.append(f"the ssh-agent tells of no keys ({error})")
+        else:
+            connection.settimeout(max(0.1, deadline.remaining_seconds()))
 
 
 def offered(host: Host, agent: paramiko.Agent, unusable: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:

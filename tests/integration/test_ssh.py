@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -378,6 +379,22 @@ def test_a_key_that_only_the_agent_holds_opens_the_door(
             assert pool.run_batch(host, [("echo in", 5.0)], soon())[0].text == "in\n"
         finally:
             keeper.terminate()
+
+
+def test_an_agent_that_does_not_answer_does_not_keep_a_key_file_from_opening_the_door(
+    sshd: Sshd, pins: Path, pool: SshPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopped one, as behind a dead forwarding, would have been waited for without end."""
+    host, place = trust(pins, sshd), str(tmp_path / "agent")
+    with subprocess.Popen(["ssh-agent", "-D", "-a", place], stdout=subprocess.DEVNULL) as keeper:
+        try:
+            monkeypatch.setenv("SSH_AUTH_SOCK", place)
+            while not Path(place).exists():
+                os.sched_yield()
+            keeper.send_signal(signal.SIGSTOP)
+            assert pool.run_batch(host, [("echo in", 5.0)], soon())[0].text == "in\n"
+        finally:
+            keeper.kill()
 
 
 @pytest.mark.lab
