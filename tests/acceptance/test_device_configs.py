@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.shell import Shell
 from tests.acceptance.world import World
-from tests.lab.router import Router, running_router, what_is_missing
+from tests.lab.router import Router, running_router
 from tests.quick_key import cheapen
 
 TOP = Path(__file__).resolve().parents[2]
@@ -19,8 +19,6 @@ DAILY = {"kind": "change", "every": "day at 00:00", "for": "25h"}  # always open
 @pytest.fixture(scope="module")
 def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
     """FRR behind its own sshd, with two secrets in its configuration."""
-    if missing := what_is_missing():
-        pytest.skip(f"no router on this machine ({missing})")
     with running_router(tmp_path_factory.mktemp("router")) as running:
         running.configure("password s3cret-one", "enable password s3cret-two")
         yield running

@@ -26,8 +26,8 @@ from agent.runtime.workers import Workers
 from agent.transports import known_hosts
 from agent.transports.device import MOST_BYTES, device_pool, platform
 from agent.transports.ssh import SshPool
-from tests.lab.peer import Peer, Play, ssh_peer
-from tests.lab.router import Router, running_router, what_is_missing
+from tests.lab.peer import Peer, Play, prompting, ssh_peer
+from tests.lab.router import Router, running_router
 from tests.lab.wait import until
 
 CLOCK = SystemClock()
@@ -43,8 +43,6 @@ def reveal(reference: SecretRef) -> str:
 @pytest.fixture(scope="module")
 def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
     """FRR behind its own sshd."""
-    if missing := what_is_missing():
-        pytest.skip(f"no router on this machine ({missing})")
     with running_router(tmp_path_factory.mktemp("router")) as running:
         yield running
 
@@ -136,44 +134,14 @@ def test_a_router_with_another_key_is_not_spoken_to(router: Router, pool: SshPoo
         pool.run_batch(router.host, [("show version", 5.0)], soon())
 
 
-def playing(*answers: bytes) -> Play:
-    """A switch: a prompt, then for every line its echo, the next answer, and the prompt; the last answer for ever."""
-
-    def play(channel: paramiko.Channel) -> None:
-        channel.sendall(PROMPT)
-        left, line = list(answers), b""
-        while data := channel.recv(1024):
-            line += data
-            while b"\n" in line:
-                said, _, line = line.partition(b"\n")
-                command = said.strip()
-                channel.sendall(command + b"\r\n")
-                if command.startswith(b"show"):
-                    channel.sendall(left.pop(0) if len(left) > 1 else left[0])
-                channel.sendall(PROMPT)
-
-    return play
+def playing(answer: bytes) -> Play:
+    """A switch that says the same to every show."""
+    return prompting(PROMPT, lambda command: answer if command.startswith(b"show") else b"")
 
 
 def playing_by(answers: dict[bytes, bytes]) -> Play:
     """A switch that answers by the word of the command."""
-
-    def play(channel: paramiko.Channel) -> None:
-        channel.sendall(PROMPT)
-        line = b""
-        while data := channel.recv(1024):
-            line += data
-            while b"\n" in line:
-                said, _, line = line.partition(b"\n")
-                command = said.strip()
-                channel.sendall(command + b"\r\n")
-                for word, answer in answers.items():
-                    if word in command:
-                        for at in range(0, len(answer), 32_000):
-                            channel.sendall(answer[at : at + 32_000])
-                channel.sendall(PROMPT)
-
-    return play
+    return prompting(PROMPT, lambda command: b"".join(text for word, text in answers.items() if word in command))
 
 
 def switch(peer: Peer, pool: SshPool, **variables: Any) -> Host:

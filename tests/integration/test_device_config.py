@@ -22,8 +22,8 @@ from agent.model.host import Host
 from agent.transports import known_hosts
 from agent.transports.known_hosts import HostKey
 from agent.transports.openssh import route
-from tests.lab.peer import Play, ssh_peer
-from tests.lab.router import Router, running_router, what_is_missing
+from tests.lab.peer import Play, prompting, ssh_peer
+from tests.lab.router import Router, running_router
 from tests.unit.backups.recorded import IOS
 from tests.vault import Vault
 
@@ -36,8 +36,6 @@ WHOLE = IOS.replace("\n", "\r\n").encode()
 @pytest.fixture(scope="module")
 def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
     """FRR behind its own sshd, with two secrets in its configuration."""
-    if missing := what_is_missing():
-        pytest.skip(f"no router on this machine ({missing})")
     with running_router(tmp_path_factory.mktemp("router")) as running:
         running.configure("password HIDE-one", "enable password HIDE-two")
         yield running
@@ -177,19 +175,12 @@ def speaking(*answers: bytes) -> Play:
     """A switch that gives one answer after the other to every show, over all its sessions; the last one for ever."""
     left = list(answers)
 
-    def play(channel: paramiko.Channel) -> None:
-        channel.sendall(PROMPT)
-        line = b""
-        while data := channel.recv(1024):
-            line += data
-            while b"\n" in line:
-                said, _, line = line.partition(b"\n")
-                channel.sendall(said.strip() + b"\r\n")
-                if said.strip() == b"show running-config":
-                    channel.sendall(left.pop(0) if len(left) > 1 else left[0])
-                channel.sendall(PROMPT)
+    def answer(command: bytes) -> bytes:
+        if command != b"show running-config":
+            return b""
+        return left.pop(0) if len(left) > 1 else left[0]
 
-    return play
+    return prompting(PROMPT, answer)
 
 
 def endless(channel: paramiko.Channel) -> None:

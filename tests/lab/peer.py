@@ -14,6 +14,7 @@ from agent.transports.known_hosts import HostKey
 
 Raw = Callable[[socket.socket], None]
 Play = Callable[[paramiko.Channel], None]
+_PIECE = 32_000  # of an answer: paramiko copies the rest of what it is given after each packet
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,3 +121,23 @@ def _listening(serve: Raw) -> Iterator[int]:
     for thread in threads:
         thread.join(10)
         assert not thread.is_alive(), "a peer outlives its connection"
+
+
+def prompting(prompt: bytes, answer: Callable[[bytes], bytes]) -> Play:
+    """A switch: a prompt, then for every line its echo, what it answers to that command, and the prompt again."""
+
+    def play(channel: paramiko.Channel) -> None:
+        channel.sendall(prompt)
+        line = b""
+        while data := channel.recv(1024):
+            line += data
+            while b"\n" in line:
+                said, _, line = line.partition(b"\n")
+                command = said.strip()
+                channel.sendall(command + b"\r\n")
+                text = answer(command)
+                for at in range(0, len(text), _PIECE):
+                    channel.sendall(text[at : at + _PIECE])
+                channel.sendall(prompt)
+
+    return play

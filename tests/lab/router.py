@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from agent.model.host import Connection, Host
 from agent.transports.known_hosts import HostKey
 from tests.lab.sshd import running_sshd
@@ -49,7 +51,9 @@ def what_is_missing() -> str:
 
 @contextlib.contextmanager
 def running_router(folder: Path) -> Iterator[Router]:
-    """A router called lab-router for as long as the block lasts."""
+    """A router called lab-router for as long as the block lasts; the test is skipped where there can be none."""
+    if missing := what_is_missing():
+        pytest.skip(f"no router on this machine ({missing})")
     state = Path(tempfile.mkdtemp(prefix="router-"))  # FRR insists on its own user, whom nobody lets into `folder`
     shutil.chown(state, "frr", "frr")
     (state / "zebra.conf").write_text("hostname lab-router\n")
