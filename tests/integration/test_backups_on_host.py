@@ -90,6 +90,8 @@ def test_what_a_host_saved_itself_is_told_proven_and_comes_back(there: There) ->
     assert (first.outcome, first.faults, first.torn) == (Outcome.OK, (), 0)
     same = there.backup("01B")
     assert (same.outcome, same.files, same.size_bytes) == (Outcome.OK, first.files, first.size_bytes)
+    told = [[(one.path, one.sha256) for one in vault.entries(each.manifest)[1]] for each in (first, same)]
+    assert told[0] == told[1]
     (vault.source / "conf/app.conf").write_text("listen 81\n")
     changed = there.backup("01C")
     assert (changed.outcome, changed.torn, 0 < changed.hashed < first.hashed + 1) == (Outcome.OK, 0, True)

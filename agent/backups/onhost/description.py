@@ -5,15 +5,16 @@ file's hash is counted by the host between those two looks, or known from last t
 are not asked for.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from agent.backups.mirror.listing import Item
-from agent.backups.onhost.host import Seen
+from agent.backups.onhost.host import Content, Seen
 from agent.backups.restic import manifest
-from agent.backups.restic.manifest import Draft, Entry, Header
-from agent.backups.restic.outcome import Message, read_message
+from agent.backups.restic.manifest import Draft, Entry, Header, Totals
+from agent.backups.restic.outcome import read_message
 from agent.backups.restic.survey import nanoseconds
 from agent.clock import NANOSECONDS
 from agent.errors import AgentError
@@ -22,9 +23,9 @@ _YOUNG_NS = 2 * NANOSECONDS  # what changed that shortly before it was listed ma
 
 _NODES = {"dev", "chardev"}
 
-Known = dict[
-    str, tuple[tuple[int, int, int, int], str]
-]  # by path: what identifies a file or device; its hash, or numbers
+_NOTHING = Content("")
+
+Known = dict[str, tuple[tuple[int, int, int, int], Content]]  # by path: what identifies a file or device; what is in it
 
 
 def known_from(path: Path | None) -> Known:
@@ -37,7 +38,7 @@ def known_from(path: Path | None) -> Known:
         return {
             one.path: (
                 (one.inode, one.ctime_ns, one.mtime_ns, one.size),
-                one.link if one.kind in _NODES else one.sha256,
+                Content(one.link if one.kind in _NODES else one.sha256, one.has_holes),
             )
             for one in entries
             if one.sha256 or one.kind in _NODES
@@ -48,7 +49,9 @@ def known_from(path: Path | None) -> Known:
 
 def unknown(seen: Seen, known: Known) -> tuple[list[str], list[str]]:
     """The files and the devices of which last time tells nothing."""
-    new = [(path, item.kind) for path, item in seen.items.items() if known.get(path, ((), ""))[0] != _identity(item)]
+    new = [
+        (path, item.kind) for path, item in seen.items.items() if known.get(path, ((), _NOTHING))[0] != _identity(item)
+    ]
     return [path for path, kind in new if kind == "file"], [path for path, kind in new if kind in _NODES]
 
 
@@ -60,7 +63,7 @@ def _identity(item: Item) -> tuple[int, int, int, int]:
 class Told:
     """What the host said, by two looks and in between."""
 
-    def __init__(self, before: Seen, after: Seen, told: Mapping[str, str], known: Known) -> None:
+    def __init__(self, before: Seen, after: Seen, told: Mapping[str, Content], known: Known) -> None:
         """`told` are hashes and device numbers by path; `known` those of last time."""
         self._before, self._after, self._told, self._known = before, after, told, known
         self._young_ns = before.told.now_s * NANOSECONDS - _YOUNG_NS
@@ -81,8 +84,8 @@ class Told:
         if item is None or before is None or before.record != item.record or not _is_as_saved(item, node):
             return Entry(path=path, kind=kind, torn=True)
         is_file, is_node = kind == "file", kind in _NODES
-        content = self._content(path, item) if is_file or is_node else ""
-        if not content and (is_file or is_node):
+        content = self._content(path, item) if is_file or is_node else _NOTHING
+        if not content.text and (is_file or is_node):
             return Entry(path=path, kind=kind, torn=True)
         return Entry(
             path=path,
@@ -94,60 +97,66 @@ class Told:
             mtime_ns=item.mtime_ns,
             ctime_ns=0 if item.ctime_ns >= self._young_ns else item.ctime_ns,  # with 0, it is hashed again next time
             inode=item.inode[1],
-            sha256=content if is_file else "",
-            link=content if is_node else item.target,
+            sha256=content.text if is_file else "",
+            link=content.text if is_node else item.target,
             group=f"{item.inode[0]}:{item.inode[1]}" if is_file and item.links > 1 else "",
             attributes=None,
+            has_holes=content.has_holes,
         )
 
-    def _content(self, path: str, item: Item) -> str:
+    def _content(self, path: str, item: Item) -> Content:
         """The hash of a file, the numbers of a device; empty when the host could not tell."""
-        stamps, content = self._known.get(path, ((), ""))
-        return content if stamps == _identity(item) else self._told.get(path, "")
+        stamps, content = self._known.get(path, ((), _NOTHING))
+        return content if stamps == _identity(item) else self._told.get(path, _NOTHING)
 
 
 class Description:
-    """Listens to `restic ls --json` and fills a draft. `snapshot` is what the snapshot says of itself."""
+    """Listens to `restic ls --json` and writes down what is in the snapshot as its host told it."""
 
-    def __init__(self, draft: Draft, sources: Iterable[str], told: Told) -> None:
-        self._draft, self._told = draft, told
+    def __init__(self, sources: Iterable[str], told: Told) -> None:
+        self._told = told
         self._sources = tuple(sources)
         self._below = tuple(source.rstrip("/") + "/" for source in self._sources)
+        self._lines: list[bytes] = []
         self._listed: set[str] = set()
-        self.snapshot: Message = {}
-        self.header: Header | None = None
-        self.files = self.size_bytes = self.torn = 0
+        self._files = self._folders = self._size_bytes = self._torn = self._unsure = 0
 
     @property
     def unlisted(self) -> tuple[str, ...]:
         """The sources of which nothing is in the snapshot."""
         return tuple(source for source in self._sources if source not in self._listed and source != "/")
 
-    def hear(self, line: str) -> None:
-        """One line of the listing: the snapshot first, then its entries in order."""
-        node = read_message(line)
-        if node is None:
-            return
-        if node.get("struct_type", node.get("message_type")) == "snapshot":
-            self.snapshot = node
-            at_us = nanoseconds(str(node["time"])) // 1000
-            self.header = Header(snapshot=str(node["id"]), at_us=at_us, sources=self._sources)
-            self._draft.begin(self.header)
-        elif "path" in node and self.header is not None:
-            self._take(node)
+    @property
+    def totals(self) -> Totals:
+        """What its entries come to."""
+        return Totals(files=self._files, folders=self._folders, size_bytes=self._size_bytes, torn=self._torn)
 
-    def _take(self, node: Mapping[str, Any]) -> None:
-        path = self._told.path_of(str(node["path"]))
-        if path not in self._sources and not path.startswith(self._below):
+    def hear(self, line: str) -> None:
+        """One line of the listing."""
+        node = read_message(line)
+        if node is None or "path" not in node:
             return
+        self._folders += node["type"] == "dir"
+        path = self._told.path_of(str(node["path"]))
+        if path in self._sources or path.startswith(self._below):
+            self._take(path, node)
+
+    def write(self, draft: Draft, header: Header) -> None:
+        """Fill the draft; where something may have to be looked at again, without totals: nobody takes that over."""
+        is_sure = not self._torn and not self._unsure
+        draft.begin(dataclasses.replace(header, totals=self.totals if is_sure else None))
+        draft.add_lines(self._lines)
+
+    def _take(self, path: str, node: Mapping[str, Any]) -> None:
         entry = self._told.entry(path, node)
-        self._draft.add(entry)
+        self._lines.append(manifest.line_of(entry))
         if path in self._sources:
             self._listed.add(path)
-        self.torn += entry.torn
+        self._torn += entry.torn
+        self._unsure += not entry.ctime_ns
         if entry.kind == "file":
-            self.files += 1
-            self.size_bytes += int(node.get("size", 0))
+            self._files += 1
+            self._size_bytes += int(node.get("size", 0))
 
 
 def _shown(path: str) -> str:

@@ -4,7 +4,8 @@ import dataclasses
 import os
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from agent.backups.mirror import listing
 from agent.backups.mirror.line import Line
@@ -18,11 +19,13 @@ from agent.errors import ToolError
 
 _ANSWER_BYTES = 1 << 30  # a listing: about 8 million entries
 _SCRIPT, _ANSWER, _NAMES = "script", "answer", "names"
+_BLOCK = 512  # bytes; what `stat` counts in
+_BLOCKS = re.compile(rb"([0-9]{1,18})  (/.*)", re.DOTALL)
 _HASH = re.compile(rb"([0-9a-f]{64})  (/.*)", re.DOTALL)
-_DEVICE = re.compile(rb"([0-9a-f]{1,8}):([0-9a-f]{1,8})  (/.*)", re.DOTALL)
+_DEVICE = re.compile(rb"([0-9a-f]{1,8}:[0-9a-f]{1,8})  (/.*)", re.DOTALL)
 _KEPT = 50
 _MARK = "=hashed"
-_HASHING = "xargs -0 -r nice -n 10 sha256sum -z --"
+_HASHING = """xargs -0 -r nice -n 10 sh -c 'stat --printf="%b  %n\\0" -- "$@"; sha256sum -z -- "$@"' sh"""
 _STAT = ("xargs", "-0", "-r", "stat", "--printf=%t:%T  %n\\0", "--")
 
 
@@ -34,6 +37,13 @@ class Seen:
     items: Mapping[str, Item]
     unread: tuple[str, ...]
     version: Version
+
+
+class Content(NamedTuple):
+    """What is in a file, by its SHA-256, or which device a node is, as `major:minor`."""
+
+    text: str
+    has_holes: bool = False
 
 
 class Host:
@@ -49,19 +59,21 @@ class Host:
         said, complaints = self._answer(self._line.ssh("sh"), _SCRIPT)
         return _seen(said, complaints, self._version(complaints))
 
-    def look_again(self, first: Seen, files: Iterable[str]) -> tuple[Seen, dict[str, str]]:
-        """The same again, after the SHA-256 of these files was counted by the host; of one it cannot read there is none."""
+    def look_again(self, first: Seen, files: Iterable[str]) -> tuple[Seen, dict[str, Content]]:
+        """The same again, after the content of these files was looked at; of one that cannot be read there is none."""
         wanted = set(files)
         self._name_them(wanted)
         text = f"{_HASHING}\nprintf '{_MARK}\\0'\n{self._listing()}"
         said, complaints = self._answer(self._line.ssh("sh", "-c", text), _NAMES)
-        hashed, _, listed = (b"\0" + said).partition(f"\0{_MARK}\0".encode())
-        found = (_HASH.fullmatch(one) for one in hashed.split(b"\0"))
-        told = {os.fsdecode(one[2]): one[1].decode() for one in found if one is not None}
-        hashes = {path: digest for path, digest in told.items() if path in wanted}
-        return _seen(listed, complaints, first.version), hashes
+        looked, _, listed = (b"\0" + said).partition(f"\0{_MARK}\0".encode())
+        fields = looked.split(b"\0")
+        hashes, blocks = _told(_HASH, fields, wanted), _told(_BLOCKS, fields, wanted)
+        seen = _seen(listed, complaints, first.version)
+        return seen, {
+            path: Content(sha256, _has_holes(blocks.get(path), seen.items.get(path))) for path, sha256 in hashes.items()
+        }
 
-    def devices(self, nodes: Iterable[str]) -> dict[str, str]:
+    def devices(self, nodes: Iterable[str]) -> dict[str, Content]:
         """The numbers of these devices, as `major:minor`."""
         wanted = set(nodes)
         if not wanted:
@@ -69,9 +81,9 @@ class Host:
         self._name_them(wanted)
         asked = shlex.join(self._line.ssh(*_STAT))
         self._line.run(f"{asked} <{_NAMES} >{_ANSWER}", limit_bytes=_ANSWER_BYTES)  # of single ones it may fail
-        found = (_DEVICE.fullmatch(one) for one in (self._line.work / _ANSWER).read_bytes().split(b"\0"))
-        told = {os.fsdecode(one[3]): f"{int(one[1], 16)}:{int(one[2], 16)}" for one in found if one is not None}
-        return {path: numbers for path, numbers in told.items() if path in wanted}
+        told = _told(_DEVICE, (self._line.work / _ANSWER).read_bytes().split(b"\0"), wanted)
+        pairs = {path: numbers.split(":") for path, numbers in told.items()}
+        return {path: Content(f"{int(major, 16)}:{int(minor, 16)}") for path, (major, minor) in pairs.items()}
 
     def _listing(self) -> str:
         pruned = patterns.tests(self._wanted.exclude)
@@ -121,3 +133,14 @@ def _seen(said: bytes, complaints: str, version: Version) -> Seen:
     lines = [line.removeprefix("find: ") for line in complaints.splitlines() if line.startswith("find: ")]
     unread = [line for line in lines if "No such file or directory" not in line]
     return Seen(told=told, items=items, unread=tuple(unread[:_KEPT]), version=version)
+
+
+def _told(form: re.Pattern[bytes], fields: Iterable[bytes], wanted: Collection[str]) -> dict[str, str]:
+    """The records of that form which are about what was asked for, by path."""
+    found = filter(None, map(form.fullmatch, fields))
+    told = {os.fsdecode(one[2]): one[1].decode("ascii") for one in found}
+    return {path: text for path, text in told.items() if path in wanted}
+
+
+def _has_holes(blocks: str | None, item: Item | None) -> bool:
+    return blocks is not None and item is not None and int(blocks) * _BLOCK < item.size

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import hashlib
 import itertools
-import json
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,18 +11,20 @@ from pathlib import Path
 
 from agent.backups import PASSWORD_FILE, BackupResult, Job, Outcome, Progress, Setting
 from agent.backups.mirror.line import Line
+from agent.backups.onhost import heads
 from agent.backups.onhost.description import Description, Told, known_from, unknown
+from agent.backups.onhost.heads import Head
 from agent.backups.onhost.host import Host, Seen
 from agent.backups.onhost.server import Server, serving
 from agent.backups.onhost.session import Call, Session
 from agent.backups.onhost.witness import Witness, mend_since
 from agent.backups.restic import locks, manifest, repository, snapshots
 from agent.backups.restic import save as saving
+from agent.backups.restic.census import Previous
 from agent.backups.restic.command import Ended, Restic
 from agent.backups.restic.compare import FAULTS_KEPT, printable
 from agent.backups.restic.locks import Register
-from agent.backups.restic.manifest import Draft
-from agent.backups.restic.survey import nanoseconds
+from agent.backups.restic.manifest import Draft, Header, Totals
 from agent.backups.restic.wanted import Wanted
 from agent.clock import MICROSECONDS, Deadline
 from agent.errors import InputError
@@ -60,6 +61,15 @@ def _work(job: Job) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Kept:
+    """What a manifest tells that was written; `missing` are sources that are not in the snapshot."""
+
+    totals: Totals
+    hashed: int = 0
+    missing: tuple[str, ...] = ()
+
+
 class _Save:
     """One backup."""
 
@@ -70,8 +80,7 @@ class _Save:
         self._state = Path(job.state)
         self._host = Host(line, wanted)
         self._register = Register(locks.folder_of(self._state, restic.digest), setting.deadline.clock, job.exec_id)
-        self._hashed = 0
-        self._previous = manifest.newest(self._state, job.key)
+        self._previous = Previous(manifest.newest(self._state, job.key))
         self._began_us = setting.deadline.clock.now() // MICROSECONDS * MICROSECONDS  # restic is told whole seconds
 
     def run(self) -> BackupResult:
@@ -146,22 +155,21 @@ class _Save:
 
     def _parent(self) -> str:
         """The snapshot of the last manifest, if it is still there."""
-        header = None if self._previous is None else manifest.packed(self._previous)[0]
-        return (
-            header.snapshot if header is not None and (self._folder / "snapshots" / header.snapshot).is_file() else ""
-        )
+        last = self._previous.header
+        return last.snapshot if last is not None and (self._folder / "snapshots" / last.snapshot).is_file() else ""
 
     def _described(self, result: BackupResult, saved: Ended, before: Seen, faults: list[str]) -> BackupResult:
         self._setting.report(Progress(phase="describing", total_files=len(before.items)))
         try:
-            told = self._told(before)
+            made = self._made(result.snapshot)
+            if isinstance(made, Ended):
+                return saving.unproven(result, made.outcome, f"saved, but it cannot be looked at: {made.why()}")
+            if wrong := heads.wrong(made[0], self._job, before.told.sources, self._began_us):
+                return _with(_refused(f"restic there saved something else than was ordered: {wrong}"), faults)
             with Draft(manifest.folder_of(self._state, self._job.key), self._job.exec_id) as draft:
-                description = Description(draft, before.told.sources, told)
-                listed = self._restic.call("ls", "--json", "--no-lock", result.snapshot, hear=description.hear)
-                if listed.outcome is not Outcome.OK or description.header is None:
-                    return saving.unproven(result, listed.outcome, f"saved, but it cannot be listed: {listed.why()}")
-                if wrong := self._wrong(description, before):
-                    return _with(_refused(f"restic there saved something else than was ordered: {wrong}"), faults)
+                told = self._taken_over(draft, made, before) or self._listed(draft, made[0], before)
+                if isinstance(told, Ended):
+                    return saving.unproven(result, told.outcome, f"saved, but it cannot be listed: {told.why()}")
                 kept = draft.keep()
         except TimeoutError:
             return saving.unproven(result, Outcome.TIMEOUT, "saved, but there was no time left to write its manifest")
@@ -169,42 +177,54 @@ class _Save:
             why = f"saved, but its manifest cannot be written: {error.strerror}"
             return saving.unproven(result, Outcome.FAILED, why)
         result = dataclasses.replace(
-            result, files=description.files, size_bytes=description.size_bytes, hashed=self._hashed,
-            torn=description.torn, manifest=manifest.name_of(kept),
+            result, files=told.totals.files, size_bytes=told.totals.size_bytes, hashed=told.hashed,
+            torn=told.totals.torn, manifest=manifest.name_of(kept),
         )  # fmt: skip
         holes = [f"does not exist: {printable(path)}" for path in before.told.missing]
         holes += [f"only the link itself: {printable(path)}" for path in before.told.sources
                   if before.items[path].kind == "symlink"]  # fmt: skip
-        holes += [f"not in the snapshot: {printable(path)}" for path in description.unlisted]
+        holes += [f"not in the snapshot: {printable(path)}" for path in told.missing]
         return saving.judged(result, saved, [*faults, *holes])
 
-    def _told(self, before: Seen) -> Told:
-        """What the host says of its files. Where nothing is new, restic took all from its parent: one look is enough."""
-        known = known_from(self._previous)
+    def _made(self, snapshot: str) -> tuple[Head, Head | None] | Ended:
+        """The snapshot, and the one before, by our own restic."""
+        said: list[str] = []
+        asked = [one for one in (snapshot, self._parent()) if one]
+        ended = self._restic.call("snapshots", "--json", "--no-lock", *asked, hear=said.append)
+        found = heads.read("".join(said)) if ended.outcome is Outcome.OK else {}
+        return (found[snapshot], found.get(asked[-1])) if snapshot in found else ended
+
+    def _taken_over(self, draft: Draft, made: tuple[Head, Head | None], before: Seen) -> _Kept | None:
+        """Of the same tree, by its id, the last manifest is true: contents, names, modes, owners and times are in it."""
+        new, old = made
+        last = self._previous.header
+        if old is None or last is None or last.totals is None or last.sources != before.told.sources:
+            return None
+        if old.id != last.snapshot or new.tree != old.tree:
+            return None
+        draft.begin(Header(snapshot=new.id, at_us=self._began_us, sources=last.sources, totals=last.totals))
+        draft.take_over(self._previous.body)
+        return _Kept(totals=last.totals)
+
+    def _listed(self, draft: Draft, new: Head, before: Seen) -> _Kept | Ended:
+        """By restic's listing: a second start of it."""
+        told, hashed = self._told(before)
+        description = Description(before.told.sources, told)
+        ended = self._restic.call("ls", "--json", "--no-lock", new.id, hear=description.hear)
+        if ended.outcome is not Outcome.OK:
+            return ended
+        description.write(draft, Header(snapshot=new.id, at_us=self._began_us, sources=before.told.sources))
+        return _Kept(totals=description.totals, hashed=hashed, missing=description.unlisted)
+
+    def _told(self, before: Seen) -> tuple[Told, int]:
+        """What the host says of its files, how many it hashed. Where nothing is new, restic took all from its parent."""
+        known = known_from(manifest.newest(self._state, self._job.key))
         files, devices = unknown(before, known)
         if not files and not devices and self._parent():
-            return Told(before, before, {}, known)
+            return Told(before, before, {}, known), 0
         numbers = self._host.devices(devices)
         after, hashes = self._host.look_again(before, files)
-        self._hashed = len(hashes)
-        return Told(before, after, {**numbers, **hashes}, known)
-
-    def _wrong(self, found: Description, before: Seen) -> str:
-        """What the snapshot says of itself and should not; it must be what was ordered, to the second."""
-        said = found.snapshot
-        due = {
-            "hostname": self._job.host,
-            "paths": sorted(before.told.sources),
-            "tags": sorted(snapshots.tags(self._job)),
-        }
-        for name, value in due.items():
-            seen = said.get(name)
-            seen = sorted(seen) if isinstance(seen, list) else seen
-            if seen != value:
-                return f"its {name}: {json.dumps(seen)[:200]}"
-        if nanoseconds(str(said.get("time"))) // 1000 != self._began_us:
-            return f"its time: {str(said.get('time'))[:40]}"
-        return ""
+        return Told(before, after, {**numbers, **hashes}, known), len(hashes)
 
 
 def _refused(summary: str) -> BackupResult:

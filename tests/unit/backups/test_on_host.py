@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from agent.backups import Job, Kind
 from agent.backups.mirror import listing
 from agent.backups.mirror.listing import Item
-from agent.backups.onhost import words
+from agent.backups.onhost import heads, words
 from agent.backups.onhost.description import Told, unknown
-from agent.backups.onhost.host import Seen
+from agent.backups.onhost.heads import Head
+from agent.backups.onhost.host import Content, Seen
 from agent.backups.onhost.script import script
 from agent.backups.onhost.witness import Witness, mend_since
 from agent.backups.onhost.words import Lines
@@ -143,7 +145,7 @@ def test_an_entry_is_known_when_host_and_restic_say_the_same_before_and_after(
     before: Item | None, after: Item | None, saved: dict[str, object], *, is_known: bool
 ) -> None:
     looks = [seen(*([one] if one else [])) for one in (before, after)]
-    entry = Told(looks[0], looks[1], {"/srv/a": "f" * 64}, {}).entry("/srv/a", saved)
+    entry = Told(looks[0], looks[1], {"/srv/a": Content("f" * 64)}, {}).entry("/srv/a", saved)
     assert entry.torn is not is_known
     assert (entry.sha256, entry.attributes) == ("f" * 64 if is_known else "", None)
 
@@ -151,8 +153,9 @@ def test_an_entry_is_known_when_host_and_restic_say_the_same_before_and_after(
 def test_a_file_without_a_hash_is_torn_and_an_unchanged_one_keeps_its_own() -> None:
     look = seen(A)
     assert Told(look, look, {}, {}).entry("/srv/a", node("/srv/a")).torn
-    known = {"/srv/a": ((7, 5 * SECOND, 4 * SECOND, 3), "e" * 64)}
-    assert Told(look, look, {}, known).entry("/srv/a", node("/srv/a")).sha256 == "e" * 64
+    known = {"/srv/a": ((7, 5 * SECOND, 4 * SECOND, 3), Content("e" * 64, has_holes=True))}
+    entry = Told(look, look, {}, known).entry("/srv/a", node("/srv/a"))
+    assert (entry.sha256, entry.has_holes) == ("e" * 64, True)
     assert unknown(look, known) == ([], [])
     changed = seen(item("/srv/a", ctime_ns=6 * SECOND), item("/srv/null", "chardev"))
     assert unknown(changed, known) == (["/srv/a"], ["/srv/null"])
@@ -160,7 +163,7 @@ def test_a_file_without_a_hash_is_torn_and_an_unchanged_one_keeps_its_own() -> N
 
 def test_what_changed_just_before_it_was_listed_is_hashed_again_next_time() -> None:
     look = seen(A, now_s=6)
-    assert Told(look, look, {"/srv/a": "f" * 64}, {}).entry("/srv/a", node("/srv/a")).ctime_ns == 0
+    assert Told(look, look, {"/srv/a": Content("f" * 64)}, {}).entry("/srv/a", node("/srv/a")).ctime_ns == 0
 
 
 def test_names_that_are_no_text_are_found_again_unless_two_look_alike() -> None:
@@ -172,6 +175,36 @@ def test_names_that_are_no_text_are_found_again_unless_two_look_alike() -> None:
         "/srv/x\ufffd",
         "/srv/é",
     ]
+
+
+HEAD = Head(id="a", tree="t", host="web1", paths=("/etc", "/srv"), tags=("exec=01A", "item=shop/files", "watchkeeper"),
+            at_us=5_000_000)  # fmt: skip
+JOB = Job(kind=Kind.BACKUP, engine="files", key="shop/files@web1", item="shop/files", host="web1", exec_id="01A",
+          options={}, repository="/r", state="/s")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ""),
+        ({"host": "web2"}, 'its host: "web2"'),
+        ({"paths": ("/etc",)}, 'its paths: ["/etc"]'),
+        ({"tags": (*HEAD.tags, "more")}, "its tags: "),
+        ({"at_us": 6_000_000}, "its time: 6000000"),
+    ],
+    ids=["as ordered", "host", "paths", "tags", "time"],
+)
+def test_a_snapshot_is_what_was_ordered_or_says_what_it_is(changes: dict[str, object], said: str) -> None:
+    head = dataclasses.replace(HEAD, **changes)  # type: ignore[arg-type]  # a field's own type, by name
+    found = heads.wrong(head, JOB, ("/srv", "/etc"), 5_000_000)
+    assert found.startswith(said) if said else not found
+
+
+def test_heads_are_read_from_restics_list_and_from_nothing_else() -> None:
+    listed = [{"id": "a", "tree": "t", "hostname": "web1", "paths": ["/srv", "/etc"], "time": "1970-01-01T00:00:05Z",
+               "tags": ["watchkeeper", "item=shop/files", "exec=01A"]}]  # fmt: skip
+    assert heads.read(json.dumps(listed)) == {"a": HEAD}
+    assert [heads.read(text) for text in ("", "null", "[]", "{", '[{"id": "a"}]', "[1]")] == [{}] * 6
 
 
 @pytest.fixture
