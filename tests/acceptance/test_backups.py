@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 
 from agent.model.look import Verdict
-from agent.store import backups, looks
+from tests.acceptance.proving import proven, summary
 from tests.acceptance.world import World
 
 KEY = "shop/backups/files@here"
@@ -22,11 +22,13 @@ def test_a_wrong_password_and_a_lock_are_told_as_such_and_forgotten_once_mended(
     world.configure(repositories={"main": repository})
     shop(world, rpo="1h")
     daemon = world.run()
-    world.until(lambda: proven(world), "a backup is made and restored")
-    world.until(lambda: summary(world).endswith("proven by a restore"), "and its check says so")
+    world.until(lambda: proven(world, KEY), "a backup is made and restored")
+    world.until(lambda: summary(world, KEY).endswith("proven by a restore"), "and its check says so")
 
     world.secret("vault", "not the password")
-    world.until(lambda: "the last run failed: Fatal: wrong password" in summary(world), "the check names the cause")
+    world.until(
+        lambda: "the last run failed: Fatal: wrong password" in summary(world, KEY), "the check names the cause"
+    )
     assert not world.is_open(KEY), "what was saved before is young enough"
     shop(world, rpo="1s")
     world.until(lambda: world.is_open(KEY), "what is too old becomes an incident")
@@ -39,10 +41,10 @@ def test_a_wrong_password_and_a_lock_are_told_as_such_and_forgotten_once_mended(
     world.until(lambda: world.is_resolved(KEY), "the next backup resolves it")
 
     with locked(world):
-        world.until(lambda: "repository is already locked" in summary(world), "the check says who is in the way")
-        assert "wait for the other job to end" in summary(world)
+        world.until(lambda: "repository is already locked" in summary(world, KEY), "the check says who is in the way")
+        assert "wait for the other job to end" in summary(world, KEY)
         assert world.check_state(KEY).raw in {Verdict.WARNING, Verdict.CRITICAL}
-    world.until(lambda: summary(world).endswith("proven by a restore"), "it is forgotten")
+    world.until(lambda: summary(world, KEY).endswith("proven by a restore"), "it is forgotten")
     assert daemon.stop() == 0
 
 
@@ -51,18 +53,6 @@ def shop(world: World, rpo: str) -> None:
     drill = {"every": "day at 05:00", "contains": [f"{data}/orders"]}
     plan = {"files": {"paths": [data]}, "repository": "main", "every": "2s", "rpo": rpo, "drill": drill}
     world.policy("shop", backups={"files": plan})
-
-
-def proven(world: World) -> bool:
-    with world.store.read() as reader:
-        return backups.last_passed_proof(reader, KEY) is not None
-
-
-def summary(world: World) -> str:
-    """What the check of the backup's age says."""
-    with world.store.read() as reader:
-        seen = looks.latest(reader, [KEY]).get(KEY)
-    return seen.summary if seen else ""
 
 
 @contextlib.contextmanager

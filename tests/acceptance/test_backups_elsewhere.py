@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from agent.store import backups, looks
+from tests.acceptance.proving import proven, summary
 from tests.acceptance.world import World
 from tests.lab import vaults
 from tests.vault import Vault
@@ -34,22 +34,10 @@ def test_a_login_is_seen_nowhere_whether_it_opens_or_not(
                 "drill": {"every": "day at 05:00"}}  # fmt: skip
         world.policy("shop", backups={"files": plan})
         daemon = world.run()
-        world.until(lambda: is_proven(world), "it is saved and proven")
+        world.until(lambda: proven(world, KEY), "it is saved and proven")
         world.secret("login", f"{world.canary}-but-another")
-        world.until(lambda: "401 Unauthorized" in summary(world), "the check names the cause")
-        assert "compare its host key and the credentials" in summary(world)
+        world.until(lambda: "401 Unauthorized" in summary(world, KEY), "the check names the cause")
+        assert "write the right secrets" in summary(world, KEY)
         world.secret("login", world.canary)
-        world.until(lambda: summary(world).endswith("proven by a restore"), "it is forgotten once mended")
+        world.until(lambda: summary(world, KEY).endswith("proven by a restore"), "it is forgotten once mended")
     assert daemon.stop() == 0
-
-
-def is_proven(world: World) -> bool:
-    with world.store.read() as reader:
-        return backups.last_passed_proof(reader, KEY) is not None
-
-
-def summary(world: World) -> str:
-    """What the check of the backup's age says."""
-    with world.store.read() as reader:
-        seen = looks.latest(reader, [KEY]).get(KEY)
-    return seen.summary if seen else ""
