@@ -61,7 +61,9 @@ class Foresight:
         for name in [name for name in known if name not in measured]:
             del known[name]
         for name, (free, used) in measured.items():
-            known.setdefault(name, _Past()).note(now_us, free, used)
+            if name not in known or known[name].is_ahead_of(now_us):
+                known[name] = _Past()
+            known[name].note(now_us, free, used)
         stale = {name: known[name] for name in measured if known[name].due_us <= now_us}
         if stale:
             reading = self._workers.look(self._read, result.key, tuple(stale), now_us)
@@ -94,6 +96,10 @@ class _Past:
         self._history = History()
         self.due_us = 0
 
+    def is_ahead_of(self, now_us: int) -> bool:
+        """Whether it was seen by a clock that has been set back since: then it tells nothing, and would never end."""
+        return bool(self._times) and self._times[-1] > now_us
+
     def note(self, at_us: int, free: float, used: float) -> None:
         start_us = at_us // HOUR_US * HOUR_US
         hour, count = self._hours.pop(start_us, (Hour(start_us, free, 0.0, free, 0.0), 0))
@@ -102,7 +108,7 @@ class _Past:
         self._hours[start_us] = whole, count + 1
         while len(self._hours) > _HOURS:
             del self._hours[next(iter(self._hours))]
-        if self._times and 0 <= at_us - self._times[-1] < _APART_US:
+        if self._times and at_us - self._times[-1] < _APART_US:
             return
         keep = next((place for place, when in enumerate(self._times) if when >= at_us - forecast.RECENT_US), None)
         if keep != 0:

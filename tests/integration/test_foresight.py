@@ -112,6 +112,15 @@ def test_the_days_in_the_store_foretell_the_end(scene: Scene) -> None:
     assert look.instances["/"].summary == "/: seen"
 
 
+def test_what_was_seen_in_the_future_by_a_clock_that_was_set_back_since_foretells_nothing(scene: Scene) -> None:
+    remember(scene, 8, daily=10e9)
+    now_us = scene.world.at_us
+    scene.world.at_us += 20 * DAY_US
+    assert scene.full_in() is None, "eight days that are long over tell nothing about now"
+    scene.world.at_us = now_us
+    assert scene.full_in() == pytest.approx(2 * 86400, rel=0.05)
+
+
 def test_a_forecast_is_judged_by_the_bounds_like_any_metric(scene: Scene) -> None:
     remember(scene, 9, daily=10.5e9)
     rules = scene.book.policies.checks[ASKING].rules
