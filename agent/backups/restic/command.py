@@ -91,6 +91,11 @@ class Restic:
         return self._job.repository
 
     @property
+    def deadline(self) -> Deadline:
+        """When the job must be over."""
+        return self._setting.deadline
+
+    @property
     def now_us(self) -> int:
         """The time by the job's clock, µs UTC."""
         return self._setting.deadline.clock.now()

@@ -1,10 +1,18 @@
 """Makes a repository at its first use, and only then: a repository that vanished is not replaced."""
 
-from collections.abc import Callable
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from agent.backups import Job, Outcome
+from agent.backups.restic import locks
 from agent.backups.restic.command import Ended, Feeding, Restic
+from agent.clock import Deadline
+
+_STORES = ("snapshots", "index", "data", "locks")  # where a repository has files once anybody has written to it
+_PAUSE_SECONDS = 0.1
 
 
 def call_or_found(
@@ -23,23 +31,43 @@ def call_or_found(
 
 
 def found(restic: Restic, job: Job, *options: str) -> Ended:
-    """Make the repository, with these options of restic's init, unless there is one or was one."""
-    refusal = _refusal(restic, job)
-    if refusal is not None:
-        return refusal
-    made = restic.call("init", *options)
-    if made.outcome is Outcome.OK:
-        remember(restic, job)
-    return made
+    """Make the repository, with these options of restic's init, unless there is one or was one.
 
-
-def _refusal(restic: Restic, job: Job) -> Ended | None:
-    """Why no repository may be founded here; None when it may."""
+    One job at a time: two of restic's inits beside each other make one that nobody can open. TimeoutError when the
+    other one does not come to its end.
+    """
     mark = _mark(restic, job)
     if mark.exists():
         line = f"the repository in {restic.place} was there before and is gone; if that is meant: rm {mark}"
         return Ended(outcome=Outcome.MISSING_REPOSITORY, errors=(line,))
-    return None if restic.folder is None else _occupied(restic.folder)
+    with _alone(mark, restic.deadline):
+        if mark.exists():
+            return Ended(outcome=Outcome.OK)  # somebody was quicker
+        refusal = None if restic.folder is None else _occupied(restic.folder)
+        if refusal is not None:
+            return refusal
+        made = restic.call("init", *options)
+        if made.outcome is Outcome.OK:
+            remember(restic, job)
+        return made
+
+
+@contextlib.contextmanager
+def _alone(mark: Path, deadline: Deadline) -> Iterator[None]:
+    mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(mark.with_name(f"{mark.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if deadline.is_over():
+                    raise TimeoutError from None
+                locks.wait(_PAUSE_SECONDS)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _occupied(folder: Path) -> Ended | None:
@@ -54,11 +82,25 @@ def _occupied(folder: Path) -> Ended | None:
     except OSError as error:
         return Ended(outcome=Outcome.FAILED, errors=(f"{folder} cannot be read: {error.strerror}",))
     if {"data", "keys", "snapshots", "index"} & holds:
+        if _is_unborn(folder):
+            _clear_keys(folder)
+            return None
         return Ended(outcome=Outcome.DAMAGED, errors=(f"{folder} holds a repository without its file `config`",))
     if holds:
         line = f"{folder} holds other things and no repository: name an empty folder"
         return Ended(outcome=Outcome.MISSING_REPOSITORY, errors=(line,))
     return None
+
+
+def _is_unborn(folder: Path) -> bool:
+    """Whether an init was killed here before there was anything: nobody has ever written to it."""
+    return not any(path.is_file() for store in _STORES for path in (folder / store).rglob("*"))
+
+
+def _clear_keys(folder: Path) -> None:
+    """A key of the killed init opens with the same password, and nothing that the next init writes."""
+    for key in (folder / "keys").glob("*"):
+        key.unlink()
 
 
 def remember(restic: Restic, job: Job) -> None:
