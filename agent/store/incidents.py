@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import ColumnElement, Select, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from agent.errors import ConflictError
@@ -29,7 +29,8 @@ _UPDATE = (
     .where(incidents.c.id == bindparam("at_id"), incidents.c.revision == bindparam("expected"))
     .values({name: bindparam(name) for name in _FIELDS if name != "id"})
 )
-_NEWEST = select(incidents).order_by(incidents.c.opened_at_us.desc(), incidents.c.number.desc())
+_FILED: ColumnElement[int] = sqlalchemy.literal_column("incidents.rowid")
+_NEWEST = select(incidents).order_by(_FILED.desc())  # the order of filing, whatever the clock said
 _OPEN_OF = select(incidents).where(incidents.c.cause == bindparam("at_cause"), incidents.c.state.in_(OPEN))
 _LAST_OF = _NEWEST.where(incidents.c.cause == bindparam("at_cause")).limit(1)
 _ADD_LINE = sqlalchemy.insert(tables.timeline)

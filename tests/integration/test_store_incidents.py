@@ -94,6 +94,13 @@ def test_a_cause_has_one_open_incident(tx: Tx) -> None:
         incidents.update(tx, dataclasses.replace(first, revision=4))
 
 
+def test_the_last_incident_of_a_cause_is_the_one_filed_last_also_after_the_clock_was_set_back(tx: Tx) -> None:
+    ahead = filed(tx, opened_at_us=2_000_000)
+    incidents.update(tx, resolved(ahead))
+    today = filed(tx, opened_at_us=1_000_000)
+    assert incidents.last_of(tx, CAUSE) == today
+
+
 def test_the_second_of_two_who_change_an_incident_must_read_again(tx: Tx) -> None:
     one = filed(tx)
     incidents.update(tx, resolved(one))
