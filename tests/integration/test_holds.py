@@ -1,8 +1,6 @@
 """Who has a host, on a real store: a change keeps backups away, a backup keeps changes away, a round both to its end."""
 
 import dataclasses
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,19 +8,10 @@ from agent.clock import SystemClock
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.runtime import holds
 from agent.store import counters, dues, executions, ids, leases
-from agent.store.engine import Store
 from agent.store.tx import Tx
 
 CLOCK = SystemClock()
 FILES, OTHER, ELSEWHERE = "shop/backups/files@web1", "shop/backups/db@web1", "shop/backups/files@web2"
-
-
-@pytest.fixture
-def tx(tmp_path: Path) -> Iterator[Tx]:
-    store = Store.open(tmp_path / "state", CLOCK, migrate=True)
-    with store.write() as opened:
-        yield opened
-    store.close()
 
 
 def runs(tx: Tx, kind: ExecutionKind, key: str, state: ExecutionState = ExecutionState.DISPATCHED) -> Execution:

@@ -1,8 +1,6 @@
 """Executions and leases in the store, on real SQLite: an attempt is filed once, a host has one holder."""
 
 import dataclasses
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,21 +15,11 @@ from agent.store import (
     ids,
     leases,
 )
-from agent.store.engine import Store
 from agent.store.leases import Held, Lease
 from agent.store.tx import Tx
 
 CLOCK = SystemClock()
 CAUSE = "shop/checks/http@web1"
-
-
-@pytest.fixture
-def tx(tmp_path: Path) -> Iterator[Tx]:
-    """One open transaction; reads inside it see its own writes."""
-    store = Store.open(tmp_path / "state", CLOCK, migrate=True)
-    with store.write() as opened:
-        yield opened
-    store.close()
 
 
 def execution(tx: Tx, **changes: Any) -> Execution:

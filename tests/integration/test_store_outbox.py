@@ -1,8 +1,6 @@
 """The outbox, on real SQLite: one message per key, in order per incident, settled once."""
 
 import dataclasses
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,20 +10,10 @@ from agent.model.outbox import Message
 from agent.store import (
     outbox,
 )
-from agent.store.engine import Store
 from agent.store.outbox import MessageState
 from agent.store.tx import Tx
 
 CLOCK = SystemClock()
-
-
-@pytest.fixture
-def tx(tmp_path: Path) -> Iterator[Tx]:
-    """One open transaction; reads inside it see its own writes."""
-    store = Store.open(tmp_path / "state", CLOCK, migrate=True)
-    with store.write() as opened:
-        yield opened
-    store.close()
 
 
 def message(number: int, *, sink: str = "log", order_key: str = "INC1", next_at_us: int = 0) -> Message:

@@ -1,7 +1,6 @@
 """The smaller nouns of the store, on real SQLite: numbers, states, looks, backups, policies, switches, orders, owners."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,20 +22,10 @@ from agent.store import (
     states,
     switches,
 )
-from agent.store.engine import Store
 from agent.store.tx import Tx
 
 CLOCK = SystemClock()
 CAUSE = "shop/checks/http@web1"
-
-
-@pytest.fixture
-def tx(tmp_path: Path) -> Iterator[Tx]:
-    """One open transaction; reads inside it see its own writes."""
-    store = Store.open(tmp_path / "state", CLOCK, migrate=True)
-    with store.write() as opened:
-        yield opened
-    store.close()
 
 
 # counters

@@ -2,30 +2,18 @@
 
 import math
 import random
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.clock import SystemClock
 from agent.store import samples
-from agent.store.engine import Store
 from agent.store.samples import DAY_US, HOUR_US, TENTH_US, Batch, Catalogue, Name
 from agent.store.tx import Tx
 
 START_US = 20_000 * DAY_US
 USED, FREE = Name("s/c/disk@web", "/", "used"), Name("s/c/disk@web", "/", "free")
-
-
-@pytest.fixture
-def tx(tmp_path: Path) -> Iterator[Tx]:
-    """One open transaction; reads inside it see its own writes."""
-    store = Store.open(tmp_path / "state", SystemClock(), migrate=True)
-    with store.write() as opened:
-        yield opened
-    store.close()
 
 
 def keep(tx: Tx, catalogue: Catalogue, at_us: int, values: dict[Name, float]) -> None:
