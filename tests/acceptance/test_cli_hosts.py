@@ -44,7 +44,6 @@ def test_behind_a_jump_host_with_another_key_nothing_is_done(world: World, sshd:
     shell = Shell("--config", str(world.config), folder=world.folder)
     kind, body = sshd.public_key.split()
     pins = world.state / "known_hosts"
-    world.state.mkdir(mode=0o700)
     pins.write_text(f"[{sshd.address}]:{sshd.port} {kind} {body[:-4]}AAAA\n")
     shell.runs("run", "--once", code=1)
     seen = world.last_look(reach_key("far"))

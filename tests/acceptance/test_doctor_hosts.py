@@ -44,7 +44,6 @@ def test_doctor_asks_network_devices_by_the_ways_that_their_checks_use(
         "mute": {**device, "ansible_host": "127.0.0.1", "snmp_port": 1, "snmp_community": "public"},
         "bare": {**device, "ansible_host": "127.0.0.1"},
     })  # fmt: skip
-    world.state.mkdir(mode=0o700)
     pins = world.state / "known_hosts"
     pins.touch(mode=0o600)
     pins.write_text(f"[{router.host.address}]:{router.host.port} {router.key.type} {router.key.base64}\n")

@@ -17,7 +17,6 @@ def test_a_dump_of_another_host_is_saved_and_proven_and_its_password_is_nowhere(
              "ansible_ssh_private_key_file": str(sshd.key_file)}  # fmt: skip
     kind, body = sshd.public_key.split()
     host = Host(name="far", address=sshd.address, port=sshd.port, connection=Connection.SSH)
-    world.state.mkdir(mode=0o700)
     known_hosts.pin(world.state / "known_hosts", host, HostKey(type=kind, base64=body))
     world.hosts({"far": login})
     world.secret("shop-db", PASSWORD)

@@ -1,7 +1,9 @@
 """A world for acceptance tests: a folder with all that an operator writes, real daemons on it, one canary secret in it."""
 
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.clock import SystemClock
+from agent.inventory import reading
 from agent.model.execution import Execution
 from agent.model.incident import Incident, IncidentState
 from agent.model.state import CheckState, from_document
@@ -23,6 +26,7 @@ from tests.lab.wait import until
 TOP = Path(__file__).resolve().parents[2]
 SECONDS = 100.0  # a daemon that a test forgets ends by itself
 PATIENCE = 40.0
+USUAL_HOSTS = frozenset({"here", "all"})  # what the policies of most tests are about
 HERE: Mapping[str, Any] = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 
 # The usual remedy: leaves a line per run, uses the canary, even prints it, and makes what the usual check looks for.
@@ -38,6 +42,14 @@ MEND = """
     - name: Bring it up
       ansible.builtin.shell: 'touch "{{ place }}/begun"; until test ! -e "{{ place }}/wait"; do sleep 0.02; done; touch "{{ place }}/up"'
 """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Begun:
+    """What costs every first start the same: an empty state folder, and Ansible's answer about the usual inventory."""
+
+    state: Path
+    inventory: Mapping[str, Any]
 
 
 class Daemon:
@@ -102,7 +114,7 @@ class Watch:
 class World:
     """Everything of one test, under one folder; `host` is where the things are that the local host is checked for."""
 
-    def __init__(self, folder: Path, canary: str) -> None:
+    def __init__(self, folder: Path, canary: str, begun: Begun) -> None:
         self.folder = folder
         self.canary = canary
         self.config = folder / "config.yaml"
@@ -112,10 +124,13 @@ class World:
         self._watch = Watch(canary)
         self._store: Store | None = None
         self.host.mkdir()
+        shutil.copytree(begun.state, self.state)
         for name in ("canary", "hook"):
             self.secret(name, canary)
         self.configure()
         self.hosts({"here": HERE})
+        known = {"content": reading._content(folder / "inventory"), "asked": [*USUAL_HOSTS], "answer": begun.inventory}
+        (self.state / "inventory.json").write_text(json.dumps(known))
         self.write("playbooks/mend.yml", MEND)
 
     # what an operator writes
@@ -178,7 +193,7 @@ class World:
     def run(self, *failpoint: object, **options: Any) -> Daemon:
         """Start a daemon and wait until it runs."""
         daemon = self.start(*failpoint, **options)
-        until(daemon.is_ready, PATIENCE, "the daemon is ready", pause_seconds=0.03)
+        until(daemon.is_ready, PATIENCE, "the daemon is ready", pause_seconds=0.05)
         return daemon
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -191,7 +206,7 @@ class World:
     def until(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
         """Wait until something holds; the log of the daemon is part of the failure."""
         try:
-            until(lambda: bool(condition()), seconds, what, pause_seconds=0.03)
+            until(lambda: bool(condition()), seconds, what, pause_seconds=0.05)
         except AssertionError as error:
             told = self.daemons[-1].told() if self.daemons else ""
             raise AssertionError(f"{error}\n{self.story()}\n{told}") from None
