@@ -176,7 +176,7 @@ def _without(line: str, host: Host) -> str:
     """The line as it stands without the host: whole, with the other names only, or nothing."""
     if not any(_names_host(names, host) for names, _ in _entries([line])):
         return line
-    names, _, rest = line.lstrip().partition(" ")
+    names, rest = line.split(None, 1)
     others = [name for name in names.split(",") if not _is_name(name, _name(host))]
     return f"{','.join(others)} {rest}" if others else ""
 

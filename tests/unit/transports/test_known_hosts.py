@@ -50,6 +50,15 @@ def test_pinning_replaces_what_was_pinned_for_this_host_alone(tmp_path: Path) ->
     assert known_hosts.pinned(pins, host(port=2222)) == (key("c"),)
 
 
+def test_pinning_replaces_a_key_however_its_line_is_spaced(tmp_path: Path) -> None:
+    """OpenSSH takes tabs as well; a key that stayed would be trusted beside the new one."""
+    pins = tmp_path / "known_hosts"
+    pins.write_text(f"10.0.0.1\tssh-ed25519\t{key('a').base64}\n 10.0.0.1,web1  ssh-ed25519 {key('b').base64}\n")
+    known_hosts.pin(pins, host(), key("c"))
+    assert known_hosts.pinned(pins, host()) == (key("c"),)
+    assert known_hosts.pinned(pins, host("web1")) == (key("b"),)
+
+
 def test_forgetting_leaves_the_rest_as_it_was(tmp_path: Path) -> None:
     pins = tmp_path / "known_hosts"
     body = key().base64
