@@ -26,12 +26,12 @@ def plant(source: Path) -> None:
         path.write_bytes(lots.randbytes(lots.randrange(1_000, 30_000)))
 
 
-def ours(folder: Path, source: Path, exec_id: str, **other: Any) -> Cost:
-    """One job as the shim starts it."""
+def ordered(folder: Path, source: Path, kind: Kind, exec_id: str, **other: Any) -> Path:
+    """The folder of a job as the runtime writes it."""
     run_dir = folder / "runs" / exec_id
     run_dir.mkdir(parents=True)
     job = Job(
-        kind=Kind.BACKUP,
+        kind=kind,
         engine="files",
         key="bench/backups/files@here",
         item="bench/backups/files",
@@ -43,6 +43,12 @@ def ours(folder: Path, source: Path, exec_id: str, **other: Any) -> Cost:
         **other,
     )
     (run_dir / JOB).write_text(dump(job), encoding="utf-8")
+    return run_dir
+
+
+def ours(folder: Path, source: Path, exec_id: str, **other: Any) -> Cost:
+    """One backup as the shim starts it."""
+    run_dir = ordered(folder, source, Kind.BACKUP, exec_id, **other)
     return cost(["env", *_password(folder), sys.executable, "-I", "-m", "agent.backups", str(run_dir)])
 
 

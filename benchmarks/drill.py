@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from agent.backups import JOB, RESULT, DrillResult, Job, Kind, dump, load_result
+from agent.backups import RESULT, DrillResult, Kind, load_result
 from agent.model.backup import DrillOrder
+from benchmarks.backup import ordered
 from benchmarks.measuring import Cost, Figure, cost, result
 
 SIZE_MIB = int(os.environ.get("SIZE", "200"))
@@ -34,27 +35,11 @@ def plant(source: Path) -> int:
 
 
 def job(folder: Path, source: Path, kind: Kind, exec_id: str, sample: int = 0) -> Path:
-    """The folder of a job as the runtime writes it: a drill is of the point that was saved last."""
+    """The folder of a job: a drill is of the point that was saved last."""
     saved = folder / "runs" / "01A" / RESULT
     point = json.loads(saved.read_text(encoding="utf-8")) if kind is Kind.DRILL else {"snapshot": "", "manifest": ""}
-    run_dir = folder / "runs" / exec_id
-    run_dir.mkdir(parents=True)
-    order = Job(
-        kind=kind,
-        engine="files",
-        key="bench/backups/files@here",
-        item="bench/backups/files",
-        host="here",
-        exec_id=exec_id,
-        options={"paths": [str(source)]},
-        repository=str(folder / "repository"),
-        state=str(folder / "state"),
-        snapshot=point["snapshot"],
-        manifest=point["manifest"],
-        drill=DrillOrder(sample=sample),
-    )
-    (run_dir / JOB).write_text(dump(order), encoding="utf-8")
-    return run_dir
+    more = {"snapshot": point["snapshot"], "manifest": point["manifest"], "drill": DrillOrder(sample=sample)}
+    return ordered(folder, source, kind, exec_id, **more)
 
 
 def ours(folder: Path, run_dir: Path) -> Cost:
