@@ -5,7 +5,7 @@ State, journal line, incident, timeline and outbox row are one transaction: all 
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from agent.clock import Clock
 from agent.errors import ConflictError
@@ -20,7 +20,7 @@ from agent.model.service import Importance, Service
 from agent.model.state import CheckState, as_document
 from agent.practices import incidents as practice
 from agent.practices import story
-from agent.runtime import documents
+from agent.runtime import dependence, documents
 from agent.runtime.book import Book
 from agent.store import counters, executions, ids, incidents, journal, leases, outbox, states
 from agent.store.engine import Store
@@ -166,14 +166,22 @@ class Desk:
         )  # fmt: skip
         incidents.insert(tx, incident)
         self._announce(tx, incident, "opened", decided.why, actor)
+        self._tell_around(tx, incident)
         return incident
+
+    def _tell_around(self, tx: Tx, opened: Incident) -> None:
+        for one, text in dependence.lines(tx, opened, self._services()):
+            self.tell(tx, one, "comment", text)
+
+    def _services(self) -> Mapping[str, Service]:
+        return self._book.policies.services if self._book.has_policies else {}
 
     def _rules(self, cause: str) -> Rules | None:
         return self._book.rules(cause) if self._book.has_policies else None
 
     def _service_of(self, cause: str) -> Service:
         name = cause.partition("/")[0]
-        known = self._book.policies.services if self._book.has_policies else {}
+        known = self._services()
         owner = self._book.policies.config.owner if self._book.has_policies else ""
         return known.get(name) or Service(name=name, owner=owner, importance=Importance.MEDIUM)
 
@@ -190,7 +198,9 @@ class Desk:
             incident, state=IncidentState.OPEN, episode=episode, resolved_at_us=None, resolution="",
             acknowledged_at_us=None, acknowledged_by=None, why=why,
         )  # fmt: skip
-        return self.change(tx, changed, "reopened", why, actor=actor)
+        reopened = self.change(tx, changed, "reopened", why, actor=actor)
+        self._tell_around(tx, reopened)
+        return reopened
 
     def _worsen(self, tx: Tx, key: str, decided: Decision) -> None:
         incident = incidents.open_of(tx, key)

@@ -33,6 +33,11 @@ _FILED: ColumnElement[int] = sqlalchemy.literal_column("incidents.rowid")
 _NEWEST = select(incidents).order_by(_FILED.desc())  # the order of filing, whatever the clock said
 _OPEN_OF = select(incidents).where(incidents.c.cause == bindparam("at_cause"), incidents.c.state.in_(OPEN))
 _LAST_OF = _NEWEST.where(incidents.c.cause == bindparam("at_cause")).limit(1)
+# In the very words of the index of open ones, or SQLite does not use it and reads all that ever were.
+_STANDS_OPEN = sqlalchemy.text("state IN ('open', 'acknowledged')")
+_OPEN_OF_SERVICE = (
+    select(incidents).where(_STANDS_OPEN, incidents.c.service == bindparam("at_service")).order_by(_FILED)
+)
 _ADD_LINE = sqlalchemy.insert(tables.timeline)
 _TIMELINE = (
     select(tables.timeline).where(tables.timeline.c.incident_id == bindparam("at_id")).order_by(tables.timeline.c.seq)
@@ -64,6 +69,11 @@ def update(tx: Tx, incident: Incident) -> None:
 def open_of(reader: Reader, cause: str) -> Incident | None:
     """The open or acknowledged incident of a cause."""
     return _one(reader, _OPEN_OF, at_cause=cause)
+
+
+def open_of_service(reader: Reader, service: str) -> list[Incident]:
+    """The open or acknowledged incidents of a service, the oldest first."""
+    return [_incident(row) for row in reading(reader).execute(_OPEN_OF_SERVICE, {"at_service": service}).mappings()]
 
 
 def last_of(reader: Reader, cause: str) -> Incident | None:
