@@ -1,6 +1,7 @@
 """SNMP against Debian's snmpd in both versions, and against agents that lie, loop, grow, flood or say nothing."""
 
 import asyncio
+import dataclasses
 import gc
 import os
 import socket
@@ -333,6 +334,21 @@ def test_an_answer_of_another_engine_or_without_signature_is_not_believed() -> N
             access = Access(address=peer.address, port=peer.port, user=User(name="u", password=PASSWORD))
             with pytest.raises(TransportError, match=why):
                 asked(access, NAME, seconds=PATIENCE)
+
+
+def test_looks_that_begin_together_share_one_socket_to_a_named_agent() -> None:
+    """Each looks the name up; the lines of all but the last were lost, and open for ever."""
+
+    async def ask(access: Access) -> int:
+        hub, before = Hub(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # as below
+        sessions = [Session(hub, access, Deadline.after(CLOCK, 5)) for _ in range(6)]
+        await asyncio.gather(*(session.get([ber.oid(NAME)]) for session in sessions))
+        opened = len(os.listdir("/proc/self/fd")) - before  # noqa: PTH208  # as below
+        hub.close()
+        return opened
+
+    with peering({NAME: number(7)}) as peer:
+        assert asyncio.run(ask(dataclasses.replace(public(peer), address="127.1"))) == 1  # to us, it is a name
 
 
 def test_nothing_is_left_open() -> None:

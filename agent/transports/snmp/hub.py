@@ -210,6 +210,8 @@ class Hub:
             old.close()
         loop = asyncio.get_running_loop()
         family, place = await _place(loop, address, port, deadline)
+        if (line := self.kept(address, port)) is not None:
+            return line  # somebody else looked the name up meanwhile
         line = Line(f"{address} port {port}", _opened(family, place), loop, self._beats_of(loop), self._numbers)
         self._lines[address, port] = line
         if len(self._lines) > _MOST_LINES:
