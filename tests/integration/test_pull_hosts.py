@@ -121,6 +121,28 @@ def facts(top: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.usefixtures("way")
+def test_what_the_user_there_may_not_read_is_named_and_the_rest_is_saved(far: Far) -> None:
+    """Without sudo; a file that cannot be read, and a folder that cannot be listed: whether it still holds anything is not known."""
+    far = dataclasses.replace(far, route=dataclasses.replace(far.route, hops=()))  # sooner there
+    powerless = dataclasses.replace(far.route, host=dataclasses.replace(far.route.host, become=False))
+    whole = far.backup("01A")
+    far.host.exec(f"cd {SOURCE}; chmod 600 data twin; echo new >new")
+    try:
+        partial = dataclasses.replace(far, route=powerless).backup("01B")
+    finally:
+        far.host.exec(f"cd {SOURCE}; chmod 644 data; rm new")
+    assert partial.outcome is Outcome.PARTIAL
+    named = [
+        name for name in ("data", "inner", "twin", "new") if any(f"{SOURCE}/{name}" in one for one in partial.faults)
+    ]
+    assert (named, partial.fault_count) == (["data", "inner", "twin"], 3), partial.faults
+    assert (far.mirrored / "new").read_text() == "new\n"
+    assert (far.mirrored / "inner/key").exists(), "what was there is kept until it is known to be gone"
+    again = far.backup("01C")
+    assert (again.outcome, again.faults, again.files) == (Outcome.OK, (), whole.files)
+
+
 @pytest.mark.parametrize(
     ("harm", "heal", "words", "hint"),
     [
