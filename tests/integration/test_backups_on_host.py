@@ -167,10 +167,14 @@ def test_when_it_is_killed_in_the_middle_nothing_stays_and_the_next_run_works(th
     if who == "ssh":
         assert vault.result(job).outcome is Outcome.UNREACHABLE
     assert any(locks.iterdir())
+    cut_short = vault.repository / "index" / ("0" * 64)
+    if who == "agent":
+        cut_short.write_bytes(b"what its server had of it")
     (vault.source / "large").unlink()
     again = there.backup("01C")
     assert (again.outcome, again.faults) == (Outcome.OK, ())
     assert not any(locks.iterdir())
+    assert not cut_short.exists()
     assert len(vault.snapshots().snapshots) == 2
 
 

@@ -15,7 +15,7 @@ from agent.backups.onhost import heads
 from agent.backups.onhost.description import Description, Told, known_from, unknown
 from agent.backups.onhost.heads import Head
 from agent.backups.onhost.host import Host, Seen
-from agent.backups.onhost.server import Server, serving
+from agent.backups.onhost.server import serving
 from agent.backups.onhost.session import Call, Session
 from agent.backups.onhost.witness import Witness, mend_since
 from agent.backups.restic import locks, manifest, repository, snapshots
@@ -90,21 +90,22 @@ class _Save:
         if not before.told.sources:
             missing = ", ".join(self._wanted.paths)
             return saving.failed(Outcome.SOURCE_MISSING, f"there is nothing to save: {missing} is missing on the host")
-        witness = Witness(self._folder)
-        with self._lent() as server:
-            saved = self._saved(before, Session(self._line, server, self._register))
-        return self._witnessed(before, saved, witness, witness.mend())
+        return self._lend(before)
 
-    @contextlib.contextmanager
-    def _lent(self) -> Iterator[Server]:
-        """The repository's server; a job that was killed with it is known by its mark, and cleared up after."""
+    def _lend(self, before: Seen) -> BackupResult:
+        """Let restic save there, and clear up behind it; behind a job that was killed with its server, the next one does."""
         mark = self._state / FOLDER / f"{self._restic.digest}.lent"
         with contextlib.suppress(FileNotFoundError):
             mend_since(self._folder, mark.stat().st_mtime_ns // 1000 - _MARGIN_US)
         mark.touch(mode=0o600)
-        with serving(self._folder, self._setting.deadline) as server:
-            yield server
-        mark.unlink(missing_ok=True)
+        witness = Witness(self._folder)
+        try:
+            with serving(self._folder, self._setting.deadline) as server:
+                saved = self._saved(before, Session(self._line, server, self._register))
+        finally:
+            mended = witness.mend()
+            mark.unlink(missing_ok=True)
+        return self._witnessed(before, saved, witness, mended)
 
     def _witnessed(self, before: Seen, saved: Ended, witness: Witness, mended: list[str]) -> BackupResult:
         """What the repository shows of it."""
