@@ -21,6 +21,7 @@ from agent.clock import SystemClock
 from agent.errors import InputError, ToolError
 from agent.transports import child
 from tests.canary import search_canary
+from tests.lab.wait import until
 from tests.quick_key import cheapen
 from tests.vault import TOP, Vault
 
@@ -181,23 +182,31 @@ def test_a_file_that_changes_during_the_backup_is_torn_and_no_failure(ready: Vau
 
 
 def test_restic_killed_in_mid_backup_is_an_interruption_and_the_next_run_works(ready: Vault) -> None:
-    (ready.source / "big").write_bytes(os.urandom(30_000_000))
-    job = ready.job(Kind.BACKUP, "01A")
+    """Nothing half is listed, and the lock that it leaves is gone with the next run."""
+    (ready.source / "big").write_bytes(os.urandom(2_000_000))
+    job = ready.job(Kind.BACKUP, "01A", limit_kib=500)
     with ready.start(job) as started:
-        while not list((ready.repository / "locks").iterdir()):
-            assert started.poll() is None
-        for child in Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split():
-            os.kill(int(child), 9)
+        until(lambda: locks(ready) != [], 20, "it is at it")
+        (program,) = [one for one in psutil.Process(started.pid).children() if one.name() == "restic"]
+        program.kill()
         assert started.wait(60) == 1
-    assert ready.result(job).outcome is Outcome.INTERRUPTED
+    result = ready.result(job)
+    assert isinstance(result, BackupResult)
+    assert (result.outcome, result.snapshot, result.hint) == (Outcome.INTERRUPTED, "", "run it again")
+    assert (ready.snapshots().snapshots, len(locks(ready))) == ((), 1)
     again = ready.backup("01B")
-    assert (again.outcome, again.faults) == (Outcome.OK, ())
+    assert (again.outcome, again.faults, locks(ready)) == (Outcome.OK, (), [])
     assert ready.drill("01C", manifest=again.manifest).passed
 
 
+def locks(vault: Vault) -> list[str]:
+    """Its locks, without what is being written."""
+    return [path.name for path in (vault.repository / "locks").iterdir() if len(path.name) == 64]
+
+
 def test_a_backup_whose_shim_is_lost_is_found_and_ended_with_its_restic(ready: Vault) -> None:
-    (ready.source / "big").write_bytes(os.urandom(30_000_000))
-    job, clock = ready.job(Kind.BACKUP, "01A"), SystemClock()
+    (ready.source / "big").write_bytes(os.urandom(2_000_000))
+    job, clock = ready.job(Kind.BACKUP, "01A", limit_kib=500), SystemClock()
     run_dir = ready.run_dir(job)
     run_dir.mkdir(parents=True, mode=0o700)
     (run_dir / JOB).write_text(dump(job))
@@ -209,7 +218,7 @@ def test_a_backup_whose_shim_is_lost_is_found_and_ended_with_its_restic(ready: V
         secret_files={PASSWORD_FILE: ready.secret.encode()},
     )
     shim = child.launch(run_dir, packet, clock)
-    while not list((ready.repository / "locks").iterdir()):
+    while not locks(ready):
         assert isinstance(child.peek(run_dir, shim, clock), child.Running)
     family = psutil.Process(shim.pid).children(recursive=True)
     (restic,) = [one for one in family if one.name() == "restic"]
@@ -218,7 +227,7 @@ def test_a_backup_whose_shim_is_lost_is_found_and_ended_with_its_restic(ready: V
     assert child.sweep(run_dir) >= 1
     assert psutil.wait_procs(family, timeout=10)[1] == []
     assert ready.backup("01B").outcome is Outcome.OK
-    assert [path for path in (ready.repository / "locks").iterdir() if len(path.name) == 64] == []
+    assert locks(ready) == []
 
 
 def test_a_repository_that_vanished_is_not_founded_anew(broken: Vault) -> None:
@@ -232,11 +241,14 @@ def test_a_repository_that_vanished_is_not_founded_anew(broken: Vault) -> None:
 
 @pytest.mark.parametrize(
     ("name", "outcome"),
-    [("letter.txt", Outcome.MISSING_REPOSITORY), ("keys", Outcome.DAMAGED), ("lost+found", Outcome.OK)],
+    [("letter.txt", Outcome.MISSING_REPOSITORY), ("keys/mine", Outcome.DAMAGED), ("lost+found", Outcome.OK)],
 )
 def test_a_repository_is_founded_in_an_empty_folder_only(vault: Vault, name: str, outcome: Outcome) -> None:
-    (vault.repository / name).mkdir(parents=True)
+    path = vault.repository / name
+    path.parent.mkdir(parents=True)
+    path.mkdir() if name == "lost+found" else path.touch()
     assert vault.backup("01A").outcome is outcome
+    assert path.exists()
 
 
 def test_a_repository_within_the_source_does_not_save_itself(founded: Vault, vault: Vault) -> None:
