@@ -1,5 +1,6 @@
 """Backups by the real restic: what is saved, what is not, and what is said about it."""
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -282,6 +283,27 @@ def test_a_full_disk_is_told_from_other_failures(founded: Vault, broken: Vault) 
     finally:
         for folder in (small, broken.state / "sandbox"):
             subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root mounts a small disk")
+def test_a_full_disk_under_our_own_state_is_told_and_leaves_no_lock_behind(broken: Vault) -> None:
+    shutil.rmtree(broken.state)
+    broken.state.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "none", str(broken.state)], check=True)
+    try:
+        filler = broken.state / "filler"
+        with contextlib.suppress(OSError), filler.open("wb") as stream:
+            while True:
+                stream.write(bytes(4096))
+                stream.flush()
+        full = broken.backup_apart("01B")
+        assert (full.outcome, full.hint) == (Outcome.NO_SPACE, "make room on that file system"), full
+        assert locks(broken) == []
+        filler.unlink()
+        assert broken.backup("01C").outcome is Outcome.OK
+        assert [one.exec_id for one in broken.snapshots().snapshots if one.exec_id != "01B"] == ["01C", "01A"]
+    finally:
+        subprocess.run(["umount", str(broken.state)], check=True)
 
 
 def test_a_job_out_of_time_says_so(broken: Vault) -> None:

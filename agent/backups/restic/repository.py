@@ -2,7 +2,9 @@
 
 import contextlib
 import fcntl
+import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +13,8 @@ from agent.backups.restic import locks
 from agent.backups.restic.command import Ended, Feeding, Restic
 from agent.clock import Deadline
 
-_STORES = ("snapshots", "index", "data", "locks")  # where a repository has files once anybody has written to it
+_LAYOUT = frozenset({"data", "index", "keys", "locks", "snapshots"})  # the folders that an init makes
+_KEY = re.compile(r"[0-9a-f]{64}")
 _PAUSE_SECONDS = 0.1
 
 
@@ -82,8 +85,9 @@ def _occupied(folder: Path) -> Ended | None:
     except OSError as error:
         return Ended(outcome=Outcome.FAILED, errors=(f"{folder} cannot be read: {error.strerror}",))
     if {"data", "keys", "snapshots", "index"} & holds:
-        if _is_unborn(folder):
-            _clear_keys(folder)
+        if holds <= _LAYOUT and (keys := _all_there_is(folder)) is not None:
+            for key in keys:  # it opens with the same password, and then nothing that the next init writes
+                key.unlink()
             return None
         return Ended(outcome=Outcome.DAMAGED, errors=(f"{folder} holds a repository without its file `config`",))
     if holds:
@@ -92,15 +96,27 @@ def _occupied(folder: Path) -> Ended | None:
     return None
 
 
-def _is_unborn(folder: Path) -> bool:
-    """Whether an init was killed here before there was anything: nobody has ever written to it."""
-    return not any(path.is_file() for store in _STORES for path in (folder / store).rglob("*"))
+def _all_there_is(folder: Path) -> list[Path] | None:
+    """The keys that an init left that was killed; None when there is anything else, for then it may be a repository."""
+    keys = []
+    for path in folder.rglob("*"):
+        if path.is_dir() and not path.is_symlink():
+            continue
+        if path.parent != folder / "keys" or not _is_key(path):
+            return None
+        keys.append(path)
+    return keys
 
 
-def _clear_keys(folder: Path) -> None:
-    """A key of the killed init opens with the same password, and nothing that the next init writes."""
-    for key in (folder / "keys").glob("*"):
-        key.unlink()
+def _is_key(path: Path) -> bool:
+    """Whether this is a key of restic's."""
+    if _KEY.fullmatch(path.name) is None or path.is_symlink():
+        return False
+    try:
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and {"kdf", "salt", "data"} <= told.keys()
 
 
 def remember(restic: Restic, job: Job) -> None:
