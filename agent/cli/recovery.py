@@ -12,7 +12,7 @@ from agent.cli.context import the_agent
 from agent.cli.following import POLL_NS
 from agent.cli.options import moment
 from agent.cli.output import AsJson, Column
-from agent.cli.wording import ago, harmless, person, plural, span
+from agent.cli.wording import ago, harmless, local, person, plural, span
 from agent.errors import InputError, RefusedError
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _carried_out(
     if open_one is None:
         plan = records.file(Order(recovery=recovery, onto=onto, actor=person(), why=reason, at_us=at_us))
     else:
-        plan = _resumed(agent, open_one, onto)
+        plan = resumed(agent, open_one, onto, at_us=at_us)
     show = None if quiet else _Steps(plan)
     try:
         return asyncio.run(_drive(agent, plan, show, resumed=open_one is not None))
@@ -179,14 +179,19 @@ def _carried_out(
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
-def _resumed(agent: "Agent", plan: "Execution", onto: str) -> "Execution":
-    """The recovery that was interrupted, now ours; RefusedError while somebody else is at it."""
+def resumed(agent: "Agent", plan: "Execution", onto: str, *, at_us: int | None) -> "Execution":
+    """The recovery that was interrupted, now ours; RefusedError while somebody else is at it, or for another wish."""
     records = agent.recoveries.records
     if records.is_driven(plan):
         raise RefusedError(f"{plan.number} is under way already", hint="watchkeeper recovery list")
     if plan.args["onto"] != onto:
         raise RefusedError(
             f"{plan.number} was interrupted on {plan.args['onto']}", hint="end that one first: name the same host"
+        )
+    if at_us is not None and plan.args["at_us"] != at_us:
+        begun = local(plan.args["at_us"]) if plan.args["at_us"] else "the newest point"
+        raise RefusedError(
+            f"{plan.number} was interrupted, and restores as of {begun}", hint="end that one first: leave out --at"
         )
     output.note(f"{plan.number} was interrupted: it goes on where it was")
     return records.take(plan)

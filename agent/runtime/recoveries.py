@@ -155,7 +155,10 @@ class Recoveries:
         return await self._end(plan, course, ExecutionState.FAILED, why, seen=seen)
 
     async def _looks(self, course: Course) -> dict[str, tuple[Verdict, str]]:
-        """What each check says now. On the host itself the story takes note of it, and incidents end by evidence."""
+        """What each check says now. On the host itself the story takes note of what is well: incidents end by evidence.
+
+        What is not well yet counts as a failure when the check itself looks, as often as its policy says.
+        """
         if course.rehearsal is not None:
             host = self._book.policies.hosts[course.onto]
             results = {one.key: one for one in await self._looker.look(host, list(course.rehearsal))}
@@ -167,8 +170,11 @@ class Recoveries:
         )
         for name, together in batches(checks):
             on = self._book.policies.hosts.get(name) if name else None
-            results = {one.key: one for one in await self._pipeline.watch(on, together)}
+            results = {one.key: one for one in await self._looker.look(on, together)}
             seen |= {check.key: _judged(check, results.get(check.key)) for check in together}
+            for key, result in results.items():
+                if key in known and _judged(known[key], result)[0] is Verdict.OK:
+                    await self._pipeline.see(result)
         return seen
 
     def _praise(self, plan: Execution, course: Course) -> str:

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from agent.app import Builder
+from agent.cli.recovery import resumed
 from agent.clock import SystemClock
+from agent.errors import RefusedError
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.model.gate import Request, Trigger
+from agent.model.look import Verdict
 from agent.runtime import holds
 from agent.runtime.agent import Agent
 from agent.runtime.gates import Wanted
@@ -194,3 +197,29 @@ def test_what_proves_a_recovery_is_looked_at_together(agent: Agent, tmp_path: Pa
     plan = agent.recoveries.records.file(Order(recovery=recovery, onto="here", actor="oncall", why="it burnt"))
     filed(agent.store, plan.id, ExecutionKind.RESTORE, ExecutionState.SUCCEEDED)
     assert asyncio.run(agent.recoveries.advance(plan)).state is ExecutionState.SUCCEEDED
+
+
+def test_while_a_host_comes_up_again_only_what_is_well_is_taken_note_of(agent: Agent, tmp_path: Path) -> None:
+    """It is looked at again and again: three looks within a second must open no incident."""
+    up, key = tmp_path / "up", "shop/checks/one@here"
+    checks = f"{{one: {{command: {{command: test -e {up}}}}}}}"
+    steps = "{steps: [{restore: backups/files}], verify: [checks/one]}"
+    asyncio.run(reloaded(agent, tmp_path, f"\nchecks: {checks}\nrecoveries: {{back: {steps}}}\n"))
+    recovery = agent.book.policies.recoveries["shop/recoveries/back@here"]
+    plan = agent.recoveries.records.file(Order(recovery=recovery, onto="here", actor="oncall", why="it burnt"))
+    filed(agent.store, plan.id, ExecutionKind.RESTORE, ExecutionState.SUCCEEDED)
+    for _ in range(3):
+        assert asyncio.run(agent.recoveries.advance(plan)).ended_at_us is None
+    assert agent.book.state(key).raw is None
+    up.touch()
+    assert asyncio.run(agent.recoveries.advance(plan)).state is ExecutionState.SUCCEEDED
+    assert agent.book.state(key).raw is Verdict.OK
+
+
+def test_an_interrupted_recovery_is_not_taken_for_one_to_another_time(agent: Agent, tmp_path: Path) -> None:
+    asyncio.run(reloaded(agent, tmp_path, "\nrecoveries: {back: {steps: [{restore: backups/files}]}}\n"))
+    recovery = agent.book.policies.recoveries["shop/recoveries/back@here"]
+    plan = agent.recoveries.records.file(Order(recovery=recovery, onto="here", actor="oncall", why="it burnt"))
+    with pytest.raises(RefusedError, match="as of the newest point"):
+        resumed(agent, plan, "here", at_us=CLOCK.now())
+    assert resumed(agent, plan, "here", at_us=None).id == plan.id
