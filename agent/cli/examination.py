@@ -121,10 +121,7 @@ def _secrets(policies: "PolicySet") -> Findings:
     from agent.secrets import Secrets
 
     folder = policies.config.secrets
-    names = sorted({name for one in policies.config.repositories.values() for name in one.secrets}.union(
-        *(_references(sink.options) for sink in policies.config.sinks),
-        *(_references(check.options) for check in policies.checks.values()),
-    ))  # fmt: skip
+    names = named_secrets(policies)
     if names and folder.exists() and folder.stat().st_mode & 0o022:
         yield Finding("fail", "secrets", f"others can write to {folder}", f"chmod 700 {folder}")
     broken = 0
@@ -138,6 +135,18 @@ def _secrets(policies: "PolicySet") -> Findings:
         yield Finding("ok", "secrets", f"{', '.join(names)}: there, and readable by their owner alone")
 
 
+def named_secrets(policies: "PolicySet") -> list[str]:
+    """Every secret that the policies name, wherever."""
+    around = [one for backup in policies.backups.values() for one in (backup.prepare, backup.cleanup) if one]
+    steps = [step for recovery in policies.recoveries.values() for step in recovery.steps]
+    return sorted({name for one in policies.config.repositories.values() for name in one.secrets}.union(
+        *(_references(one.options) for one in policies.config.sinks),
+        *(_references(one.options) for one in policies.checks.values()),
+        *(_references(one.options) for one in policies.backups.values()),
+        *(_references(dict(one.variables)) for one in (*policies.remedies.values(), *around, *steps)),
+    ))  # fmt: skip
+
+
 def _references(value: Any) -> set[str]:
     from pydantic import BaseModel
 
@@ -148,6 +157,8 @@ def _references(value: Any) -> set[str]:
     if isinstance(value, BaseModel):
         value = [getattr(value, name) for name in type(value).model_fields]
     if isinstance(value, dict):
+        if set(value) == {"secret"} and isinstance(value["secret"], str):
+            return {value["secret"]}
         value = list(value.values())
     if isinstance(value, list | tuple):
         return {name for inner in value for name in _references(inner)}

@@ -128,7 +128,7 @@ def _connection(variables: Mapping[str, Any]) -> Connection:
     named = str(_first(variables, "ansible_connection") or "ssh")
     connection = _CONNECTIONS.get(named.rpartition(".")[2])
     if connection is None:
-        raise _RefusedHostError(f"its ansible_connection {named!r} is not known here (known: local, ssh)")
+        raise _RefusedHostError(f"its ansible_connection {named!r} is not known here (known: local, ssh, network_cli)")
     return connection
 
 

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from agent.cli.context import Parts
-from agent.cli.examination import Finding, everything
+from agent.cli.examination import Finding, everything, named_secrets
 from agent.clock import SystemClock
 from tests.fakes import policies
 
@@ -57,3 +57,24 @@ def test_without_one_it_is_that_on_the_path(config: Path) -> None:
     assert found.state == "ok"
     assert found.says.startswith("restic 0.")
     assert " as " not in found.says
+
+
+def test_every_secret_is_looked_for_that_any_item_names(config: Path) -> None:
+    """One that is missing would else be found out in the night, by the backup that needs it."""
+    text = """
+version: 1
+service: shop
+hosts: local
+checks:
+  orders: {sql: {url: "postgresql://reader@db/shop", password: {secret: reader}, query: SELECT 1}}
+remedies:
+  restart: {playbook: restart-service.yml, vars: {token: {secret: shop-token}}}
+backups:
+  orders:
+    stream: {command: pg_dump shop, filename: shop.dump, environment: {PGPASSWORD: {secret: shop-db}}}
+    every: 6h
+    prepare: {playbook: restart-service.yml, vars: {deep: [{key: {secret: shop-lock}}]}}
+"""
+    loaded = policies.load_with(config, {"shop.yaml": text})
+    assert loaded.policies is not None, loaded.problems
+    assert named_secrets(loaded.policies) == ["reader", "restic-main", "shop-db", "shop-lock", "shop-token"]

@@ -50,7 +50,7 @@ def test_variables_are_at_hand_and_never_shown() -> None:
         (
             {"ansible_connection": "winrm"},
             "web",
-            "its ansible_connection 'winrm' is not known here (known: local, ssh)",
+            "its ansible_connection 'winrm' is not known here (known: local, ssh, network_cli)",
         ),
         ({"ansible_port": "ssh"}, "web", "its ansible_port 'ssh' is not a port"),
         ({"ansible_port": 70000}, "web", "its ansible_port '70000' is not a port"),
