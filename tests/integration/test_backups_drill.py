@@ -1,8 +1,10 @@
 """Drills and restores by the real restic: what is wrong with a backup is found, and named."""
 
+import contextlib
 import dataclasses
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,6 +31,20 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Vault, BackupResult]
     (folder / "source/random").write_bytes(os.urandom(300_000))
     vault = Vault(folder=folder / "vault", source=folder / "source").found()
     return vault, vault.backup("01A")
+
+
+def test_a_database_whose_name_is_no_text_is_asked_as_well(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in (b"gr\xf6\xdfe #?%.db", b"with a journal \xff.db"):
+        place = os.fsdecode(os.fsencode(source) + b"/" + name)
+        with contextlib.closing(sqlite3.connect(place.encode("utf-8", "surrogateescape"))) as connection:
+            connection.execute("CREATE TABLE jobs (name TEXT)")
+    Path(f"{place}-journal").touch()
+    vault = Vault(folder=tmp_path / "vault", source=source).found()
+    vault.backup("01A")
+    drilled = vault.drill("01B")
+    assert (drilled.passed, drilled.faults) == (True, ())
 
 
 def test_what_must_be_there_is_not_looked_for_on_this_machine(tmp_path: Path) -> None:

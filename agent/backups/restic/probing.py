@@ -48,7 +48,7 @@ def _ask(path: Path, scratch: Path, deadline: Deadline) -> list[str]:
     """Ask in place, read-only; with a journal beside it, a copy, for SQLite first has to bring it in."""
     beside = [one for one in (path.with_name(path.name + end) for end in _BESIDE) if one.is_file()]
     if not beside:
-        return list(_complaints(f"file:{quote(str(path))}?mode=ro&immutable=1", deadline))
+        return list(_complaints(f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1", deadline))
     size_bytes = sum(one.stat().st_size for one in (path, *beside))
     if sandbox.lacking_bytes(scratch, size_bytes, len(beside) + 1):
         return [f"no room for a copy of {size_bytes} bytes to look into"]
@@ -57,7 +57,7 @@ def _ask(path: Path, scratch: Path, deadline: Deadline) -> list[str]:
     try:
         for one in (path, *beside):
             shutil.copyfile(one, folder / one.name, follow_symlinks=False)
-        return list(_complaints(f"file:{quote(str(folder / path.name))}?mode=rw", deadline))
+        return list(_complaints(f"file:{quote(os.fsencode(folder / path.name))}?mode=rw", deadline))
     finally:
         sandbox.remove(folder)
 
