@@ -16,11 +16,15 @@ LENIENT_SECONDS = 30.0  # so much longer than planned a turn may take before the
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Duty:
-    """What is to be done every so many seconds. `turn` does at once what takes no time, and returns what is to be awaited."""
+    """What is to be done every so many seconds. `turn` does at once what takes no time, and returns what is to be awaited.
+
+    `lenient_seconds` is how long a turn may take before it is called hanging: longer than whatever it waits for.
+    """
 
     name: str
     seconds: float
     turn: Callable[[], Awaitable[object] | None]
+    lenient_seconds: float = LENIENT_SECONDS
 
 
 class Clockwork:
@@ -32,7 +36,7 @@ class Clockwork:
         self._due: dict[Duty, int] = dict.fromkeys(duties, 0)
         self._under_way: dict[Duty, asyncio.Task[None]] = {}
         for duty in duties:
-            heartbeat.expect(duty.name, within_seconds=LENIENT_SECONDS + 4 * duty.seconds)
+            heartbeat.expect(duty.name, within_seconds=duty.lenient_seconds + 4 * duty.seconds)
 
     async def keep(self) -> None:
         """Turn the duties until cancelled."""

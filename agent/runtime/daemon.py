@@ -19,6 +19,7 @@ from agent.runtime.workers import guard
 from agent.store import journal
 
 logger = logging.getLogger(__name__)
+WAITING_SECONDS = 180.0  # an inventory has two minutes, a host that is asked for its consent a minute after its login
 STOP_SECONDS = 10.0  # for looks under way when the daemon is told to stop
 
 
@@ -111,13 +112,13 @@ class Duties:
             Duty(name="checks", seconds=0.25, turn=self._rota.turn),
             Duty(name="executions", seconds=0.25, turn=self.watch_executions),
             Duty(name="time", seconds=1.0, turn=self.mind_the_clock),
-            Duty(name="rounds", seconds=1.0, turn=self.start_due),
-            Duty(name="recoveries", seconds=1.0, turn=self.recover),
+            Duty(name="rounds", seconds=1.0, turn=self.start_due, lenient_seconds=WAITING_SECONDS),
+            Duty(name="recoveries", seconds=1.0, turn=self.recover, lenient_seconds=WAITING_SECONDS),
             Duty(name="deliveries", seconds=1.0, turn=self.deliver),
             Duty(name="looks", seconds=2.0, turn=recorder.flush_if_needed),
             Duty(name="lateness", seconds=60.0, turn=self._rota.tell),
             Duty(name="samples", seconds=300.0, turn=recorder.pack),
-            Duty(name="orders", seconds=1.0, turn=self.take_orders),
+            Duty(name="orders", seconds=1.0, turn=self.take_orders, lenient_seconds=WAITING_SECONDS),
             Duty(name="heartbeat", seconds=5.0, turn=self.beat),
         )
 

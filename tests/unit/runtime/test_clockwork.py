@@ -36,6 +36,24 @@ def test_every_duty_comes_up_on_multiples_of_its_seconds_and_none_twice_to_catch
     assert turns == {"quick": 9, "slow": 3}
 
 
+def test_a_duty_that_waits_for_others_hangs_only_when_it_takes_longer_than_they_may() -> None:
+    """Else systemd ends an agent whose inventory is slow, or whose host does not answer."""
+
+    async def scene() -> None:
+        clock, end = ToldClock(), asyncio.Event()
+        duty = Duty(name="asking", seconds=1.0, turn=end.wait, lenient_seconds=180.0)
+        clockwork, heartbeat = clockwork_of(clock, duty)
+        clockwork.beat()
+        clock.pass_seconds(180)
+        assert heartbeat.late() == ()
+        clock.pass_seconds(5)
+        assert heartbeat.late() == ("asking",)
+        end.set()
+        await clockwork.finish(1)
+
+    asyncio.run(scene())
+
+
 def test_a_turn_under_way_is_not_begun_again_and_holds_nobody_up() -> None:
     async def scene() -> None:
         clock, begun, quick = ToldClock(), [0], [0]
