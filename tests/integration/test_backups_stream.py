@@ -15,11 +15,9 @@ import pytest
 
 from agent.backups import BackupResult, DrillResult, Job, Kind, Outcome, RestoreResult
 from agent.backups.stream import Stream
-from agent.model.host import Connection, Host
-from agent.transports import known_hosts, openssh
-from agent.transports.known_hosts import HostKey
+from agent.transports import openssh
 from tests.canary import search_canary
-from tests.lab.sshd import Sshd, running_sshd
+from tests.lab.sshd import Sshd, host_of, pin, running_sshd
 from tests.lab.wait import until
 from tests.vault import Vault
 
@@ -74,13 +72,9 @@ def well(founded: Vault, tmp_path: Path) -> Well:
 @pytest.fixture
 def remote(well: Well, sshd: Sshd) -> Well:
     """The same, from a host over SSH whose key is pinned."""
-    host = Host(
-        name="web1", address=sshd.address, port=sshd.port, user=sshd.user, key_file=str(sshd.key_file),
-        connection=Connection.SSH,
-    )  # fmt: skip
-    kind, body = sshd.public_key.split()
+    host = host_of(sshd, "web1")
     pins = well.vault.folder / "known hosts"
-    known_hosts.pin(pins, host, HostKey(type=kind, base64=body))
+    pin(pins, host, sshd)
     return dataclasses.replace(well, route=openssh.route(host, pins))
 
 
@@ -274,10 +268,7 @@ def test_a_host_behind_another_is_saved_through_it(
     remote: Well, sshd: Sshd, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with running_sshd(tmp_path_factory.mktemp("bastion")) as bastion:
-        hop = Host(
-            name="bastion", address=bastion.address, port=bastion.port, user=bastion.user,
-            key_file=str(bastion.key_file), connection=Connection.SSH,
-        )  # fmt: skip
+        hop = host_of(bastion, "bastion")
         route = remote.route
         assert route is not None
         pins = Path(route.known_hosts)
@@ -285,7 +276,6 @@ def test_a_host_behind_another_is_saved_through_it(
         behind = dataclasses.replace(remote, route=openssh.route(dataclasses.replace(there, jumps=(hop,)), pins))
         refused = behind.backup("01A", "echo data")
         assert (refused.outcome, "Host key verification failed" in refused.summary) == (Outcome.FAILED, True)
-        kind, body = bastion.public_key.split()
-        known_hosts.pin(pins, hop, HostKey(type=kind, base64=body))
+        pin(pins, hop, bastion)
         assert behind.backup("01B", "echo data").outcome is Outcome.OK
         assert bastion.log.read_text().count("Accepted publickey") == 1

@@ -8,12 +8,12 @@ import pytest
 from agent.clock import Deadline, SystemClock
 from agent.model.host import Connection, Host
 from agent.model.look import Verdict
-from agent.transports import framing, known_hosts
-from agent.transports.known_hosts import HostKey
+from agent.transports import framing
 from agent.transports.ssh import SshPool
 from tests.contract.test_checks import cases, check_look
 from tests.lab.busybox import running_busybox
 from tests.lab.lab import what_is_missing
+from tests.lab.sshd import pin
 
 CLOCK = SystemClock()
 LACKING = {
@@ -35,8 +35,7 @@ def test_every_probe_with_a_script_gets_along_with_busybox_alone(tmp_path: Path)
             name="small", address=there.address, port=there.port, user=getpass.getuser(), key_file=str(there.key_file),
             connection=Connection.SSH,
         )  # fmt: skip
-        kind, body = there.public_key.split()
-        known_hosts.pin(pins, host, HostKey(type=kind, base64=body))
+        pin(pins, host, there)
         pool = SshPool(pins, CLOCK)
         try:
             shell, slow = pool.run_batch(

@@ -18,12 +18,10 @@ from agent.checks.port import ListeningPort, PortOptions
 from agent.checks.swap import Swap, SwapOptions
 from agent.checks.uptime import Uptime, UptimeOptions
 from agent.clock import Deadline, SystemClock
-from agent.model.host import Connection, Host
 from agent.model.look import Look, Section, Verdict
-from agent.transports import known_hosts, local
-from agent.transports.known_hosts import HostKey
+from agent.transports import local
 from agent.transports.ssh import SshPool
-from tests.lab.sshd import Sshd
+from tests.lab.sshd import Sshd, host_of, pin
 from tests.lab.wait import until
 
 CLOCK = SystemClock()
@@ -163,12 +161,8 @@ def test_this_machine_agrees_with_itself_about_the_time() -> None:
 
 
 def test_a_host_over_ssh_agrees_too(sshd: Sshd, tmp_path: Path) -> None:
-    kind, body = sshd.public_key.split()
-    host = Host(
-        name="there", address=sshd.address, port=sshd.port, user=sshd.user, key_file=str(sshd.key_file),
-        connection=Connection.SSH,
-    )  # fmt: skip
-    known_hosts.pin(tmp_path / "known_hosts", host, HostKey(type=kind, base64=body))
+    host = host_of(sshd, "there")
+    pin(tmp_path / "known_hosts", host, sshd)
     pool = SshPool(tmp_path / "known_hosts", CLOCK)
     probes: list[tuple[Any, Any]] = [(HostClock, ClockOptions()), (Cpu, CpuOptions()), (Swap, SwapOptions())]
     try:

@@ -17,13 +17,11 @@ from agent.checks.nagios import Nagios, NagiosOptions
 from agent.checks.process import Process, ProcessOptions
 from agent.checks.systemd import Systemd, SystemdOptions
 from agent.clock import Deadline, SystemClock
-from agent.model.host import Connection, Host
 from agent.model.look import Look, Section, Verdict
-from agent.transports import known_hosts, local
-from agent.transports.known_hosts import HostKey
+from agent.transports import local
 from agent.transports.ssh import SshPool
 from tests.lab.lab import Lab
-from tests.lab.sshd import Sshd
+from tests.lab.sshd import Sshd, host_of, pin
 from tests.lab.wait import until
 
 CLOCK = SystemClock()
@@ -139,12 +137,8 @@ ALL: list[tuple[Any, Any]] = [
 
 def over_ssh(there: Any, folder: Path, checks: list[tuple[Any, Any]]) -> list[Look]:
     """What all these say of a host, asked in one round trip."""
-    kind, body = there.public_key.split()
-    host = Host(
-        name="there", address=there.address, port=there.port, user=there.user, key_file=str(there.key_file),
-        connection=Connection.SSH,
-    )  # fmt: skip
-    known_hosts.pin(folder / "known_hosts", host, HostKey(type=kind, base64=body))
+    host = host_of(there, "there")
+    pin(folder / "known_hosts", host, there)
     pool = SshPool(folder / "known_hosts", CLOCK)
     try:
         scripts = [(probe.script(options), 10.0) for probe, options in checks]

@@ -13,10 +13,9 @@ from agent.clock import Deadline, SystemClock
 from agent.errors import HostKeyError
 from agent.inventory import Inventory
 from agent.model.host import Connection, Host
-from agent.transports import child, known_hosts
-from agent.transports.known_hosts import HostKey
+from agent.transports import child
 from agent.transports.ssh import SshPool
-from tests.lab.sshd import Sshd, running_sshd
+from tests.lab.sshd import Sshd, pin, running_sshd
 from tests.lab.wait import until
 
 CLOCK = SystemClock()
@@ -63,10 +62,9 @@ def bastions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sshd, S
         yield outer, inner
 
 
-def pin(pins: Path, there: Sshd) -> None:
-    kind, body = there.public_key.split()
+def trust(pins: Path, there: Sshd) -> None:
     place = Host(name="any", address=there.address, port=there.port, connection=Connection.SSH)
-    known_hosts.pin(pins, place, HostKey(type=kind, base64=body))
+    pin(pins, place, there)
 
 
 @pytest.fixture
@@ -94,7 +92,7 @@ def place(tmp_path: Path, sshd: Sshd, bastions: tuple[Sshd, Sshd]) -> Place:
     inventory.write_text("\n".join([*lines, ""]))
     made = Place(folder=folder, inventory=inventory, pins=folder / "known hosts")
     for there in (sshd, *bastions):
-        pin(made.pins, there)
+        trust(made.pins, there)
     return made
 
 
@@ -121,7 +119,7 @@ def test_neither_passes_a_jump_host_with_another_key(
     name: str, place: Place, sshd: Sshd, bastions: tuple[Sshd, Sshd]
 ) -> None:
     changed = bastions[0 if name == "behind" else 1]
-    pin(place.pins, dataclasses.replace(changed, public_key=sshd.public_key))
+    trust(place.pins, dataclasses.replace(changed, public_key=sshd.public_key))
     before = place.pins.read_text()
     host = place.host(name)
     outcome = place.play(host)

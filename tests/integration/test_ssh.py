@@ -19,14 +19,13 @@ from agent.model.host import Connection, Host
 from agent.model.look import Section
 from agent.transports import framing, known_hosts
 from agent.transports.dial import dial
-from agent.transports.known_hosts import HostKey
 from agent.transports.login import Transport
 from agent.transports.pace import Pace
 from agent.transports.ssh import Counts, SshPool
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
 from tests.lab.network import command
-from tests.lab.sshd import Sshd, running_sshd
+from tests.lab.sshd import Sshd, host_of, pin, running_sshd
 
 CLOCK = SystemClock()
 
@@ -36,19 +35,11 @@ def soon(seconds: float = 20.0) -> Deadline:
 
 
 def of(there: Sshd | LabHost, name: str = "plain") -> Host:
-    return Host(
-        name=name,
-        address=there.address,
-        port=there.port,
-        user=there.user,
-        key_file=str(there.key_file),
-        connection=Connection.SSH,
-    )
+    return host_of(there, name)
 
 
 def trust(pins: Path, there: Sshd | LabHost) -> Host:
-    kind, body = there.public_key.split()
-    known_hosts.pin(pins, of(there), HostKey(type=kind, base64=body))
+    pin(pins, of(there), there)
     return of(there)
 
 

@@ -11,12 +11,10 @@ import pytest
 from agent.clock import Deadline, SystemClock
 from agent.errors import TransportError
 from agent.model.host import Connection, Host
-from agent.transports import known_hosts
-from agent.transports.known_hosts import HostKey
 from agent.transports.ssh import SshPool
 from tests.lab.authority import Authority
 from tests.lab.network import command
-from tests.lab.sshd import Sshd, running_sshd
+from tests.lab.sshd import Sshd, pin, running_sshd
 from tests.lab.wait import until
 
 CLOCK = SystemClock()
@@ -53,8 +51,7 @@ def enter(pool: SshPool, there: Sshd, key_file: Path | None) -> str:
         key_file=str(key_file) if key_file else None,
         connection=Connection.SSH,
     )
-    kind, body = there.public_key.split()
-    known_hosts.pin(pool._pins, host, HostKey(type=kind, base64=body))
+    pin(pool._pins, host, there)
     return pool.run_batch(host, [("echo in", 5.0)], Deadline.after(CLOCK, 20.0))[0].text
 
 

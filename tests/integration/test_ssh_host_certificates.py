@@ -12,11 +12,9 @@ import pytest
 from agent.clock import Deadline, SystemClock
 from agent.errors import HostKeyError
 from agent.model.host import Connection, Host
-from agent.transports import known_hosts
-from agent.transports.known_hosts import HostKey
 from agent.transports.ssh import SshPool
 from tests.lab.authority import Authority
-from tests.lab.sshd import Sshd, running_sshd
+from tests.lab.sshd import Sshd, host_of, pin, running_sshd
 from tests.lab.wait import until
 
 CLOCK = SystemClock()
@@ -60,14 +58,7 @@ def scanned(there: Sshd) -> str:
 
 
 def enter(pins: Path, there: Sshd) -> str:
-    host = Host(
-        name="web1",
-        address=there.address,
-        port=there.port,
-        user=there.user,
-        key_file=str(there.key_file),
-        connection=Connection.SSH,
-    )
+    host = host_of(there, "web1")
     pool = SshPool(pins, CLOCK)
     try:
         return pool.run_batch(host, [("echo in", 5.0)], Deadline.after(CLOCK, 20.0))[0].text
@@ -137,9 +128,8 @@ def test_a_certificate_that_does_not_count_is_refused_with_the_reason(
 def test_a_pin_counts_beside_an_authority_that_does_not(show: Show, authority: Authority, tmp_path: Path) -> None:
     pins, there = tmp_path / "known_hosts", show("elsewhere")
     pins.write_text(f"@cert-authority * {authority.public_key}\n")
-    kind, body = there.public_key.split()
     place = Host(name="web1", address=there.address, port=there.port, connection=Connection.SSH)
-    known_hosts.pin(pins, place, HostKey(type=kind, base64=body))
+    pin(pins, place, there)
     assert enter(pins, there) == "in\n"
     assert "@cert-authority" in pins.read_text()
 
@@ -149,7 +139,6 @@ def test_a_host_without_a_certificate_is_pinned_as_ever(sshd: Sshd, authority: A
     pins.write_text(f"@cert-authority * {authority.public_key}\n@cert-authority rubbish\n")
     with pytest.raises(HostKeyError, match="is not known yet"):
         enter(pins, sshd)
-    kind, body = sshd.public_key.split()
     place = Host(name="web1", address=sshd.address, port=sshd.port, connection=Connection.SSH)
-    known_hosts.pin(pins, place, HostKey(type=kind, base64=body))
+    pin(pins, place, sshd)
     assert enter(pins, sshd) == "in\n"

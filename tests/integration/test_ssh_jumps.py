@@ -18,10 +18,9 @@ from agent.clock import Deadline, SystemClock
 from agent.errors import HostKeyError, OutputLimitError, TransportError
 from agent.model.host import Connection, Host
 from agent.transports import known_hosts
-from agent.transports.known_hosts import HostKey
 from agent.transports.ssh import Counts, SshPool
 from tests.lab.lab import Lab
-from tests.lab.sshd import Sshd, running_sshd
+from tests.lab.sshd import Sshd, host_of, pin, running_sshd
 from tests.lab.wait import until
 
 CLOCK = SystemClock()
@@ -29,22 +28,6 @@ CLOCK = SystemClock()
 
 def soon(seconds: float = 20.0) -> Deadline:
     return Deadline.after(CLOCK, seconds)
-
-
-def of(there: Sshd, name: str) -> Host:
-    return Host(
-        name=name,
-        address=there.address,
-        port=there.port,
-        user=there.user,
-        key_file=str(there.key_file),
-        connection=Connection.SSH,
-    )
-
-
-def pin(pins: Path, host: Host, there: Sshd) -> None:
-    kind, body = there.public_key.split()
-    known_hosts.pin(pins, host, HostKey(type=kind, base64=body))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +48,7 @@ def inner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 def pins(tmp_path: Path, bastion: Sshd, inner: Sshd, sshd: Sshd) -> Path:
     file = tmp_path / "known_hosts"
     for there in (bastion, inner, sshd):
-        pin(file, of(there, "any"), there)
+        pin(file, host_of(there, "any"), there)
     return file
 
 
@@ -77,7 +60,7 @@ def pool(pins: Path) -> Iterator[SshPool]:
 
 
 def behind(sshd: Sshd, *hops: Host, name: str = "target") -> Host:
-    return dataclasses.replace(of(sshd, name), jumps=hops)
+    return dataclasses.replace(host_of(sshd, name), jumps=hops)
 
 
 def echo(pool: SshPool, host: Host, deadline: Deadline | None = None) -> str:
@@ -116,7 +99,10 @@ def test_who_is_not_asked_for_an_hour_is_hung_up_on_and_who_is_keeps_its_connect
     """A host that left the inventory would keep its connection, and the one to its jump host, for ever."""
     clock = Later()
     pool = SshPool(pins, clock)
-    gone, stays = behind(sshd, of(inner, "inner"), name="gone"), behind(sshd, of(bastion, "bastion"), name="stays")
+    gone, stays = (
+        behind(sshd, host_of(inner, "inner"), name="gone"),
+        behind(sshd, host_of(bastion, "bastion"), name="stays"),
+    )
     try:
         for host in (gone, stays):
             echo(pool, host, Deadline.after(clock, 20))
@@ -133,7 +119,7 @@ def test_who_is_not_asked_for_an_hour_is_hung_up_on_and_who_is_keeps_its_connect
 
 
 def test_hosts_behind_one_jump_host_share_one_connection_to_it(sshd: Sshd, bastion: Sshd, pool: SshPool) -> None:
-    hop = of(bastion, "bastion")
+    hop = host_of(bastion, "bastion")
     answers: list[str] = []
 
     def ask(number: int) -> None:
@@ -153,8 +139,8 @@ def test_hosts_behind_one_jump_host_share_one_connection_to_it(sshd: Sshd, basti
 def test_jump_hosts_are_passed_one_after_the_other_each_by_its_own_key(
     sshd: Sshd, bastion: Sshd, inner: Sshd, pool: SshPool
 ) -> None:
-    assert echo(pool, behind(sshd, of(bastion, "bastion"), of(inner, "inner")))
-    assert echo(pool, behind(inner, of(bastion, "bastion"), name="inner"))
+    assert echo(pool, behind(sshd, host_of(bastion, "bastion"), host_of(inner, "inner")))
+    assert echo(pool, behind(inner, host_of(bastion, "bastion"), name="inner"))
     assert pool.counts() == Counts(connections=2, jumps=2, round_trips=2)
 
 
@@ -162,7 +148,7 @@ def test_jump_hosts_are_passed_one_after_the_other_each_by_its_own_key(
 def test_a_jump_host_that_is_not_the_one_we_know_is_not_passed(
     sshd: Sshd, bastion: Sshd, pins: Path, pool: SshPool, *, changed: bool
 ) -> None:
-    hop = of(bastion, "bastion")
+    hop = host_of(bastion, "bastion")
     known_hosts.forget(pins, hop)
     if changed:
         pin(pins, hop, sshd)
@@ -174,36 +160,39 @@ def test_a_jump_host_that_is_not_the_one_we_know_is_not_passed(
 
 
 def test_the_host_behind_is_checked_as_strictly(sshd: Sshd, bastion: Sshd, pins: Path, pool: SshPool) -> None:
-    known_hosts.forget(pins, of(sshd, "any"))
+    known_hosts.forget(pins, host_of(sshd, "any"))
     with pytest.raises(HostKeyError, match=r"^\[.*is not known yet"):
-        echo(pool, behind(sshd, of(bastion, "bastion")))
+        echo(pool, behind(sshd, host_of(bastion, "bastion")))
 
 
 def test_taking_back_the_pin_of_a_jump_host_ends_the_connections_through_it(
     sshd: Sshd, bastion: Sshd, pins: Path, pool: SshPool
 ) -> None:
-    host = behind(sshd, of(bastion, "bastion"))
+    host = behind(sshd, host_of(bastion, "bastion"))
     echo(pool, host)
-    known_hosts.forget(pins, of(bastion, "any"))
+    known_hosts.forget(pins, host_of(bastion, "any"))
     for _ in range(2):
         with pytest.raises(HostKeyError, match="jump host bastion"):
             echo(pool, host)
-    pin(pins, of(bastion, "any"), bastion)
+    pin(pins, host_of(bastion, "any"), bastion)
     echo(pool, host)
     assert pool.counts() == Counts(connections=2, jumps=2, round_trips=2)
 
 
 def test_a_failure_says_which_hop_failed(sshd: Sshd, bastion: Sshd, inner: Sshd, pool: SshPool, tmp_path: Path) -> None:
-    gone = dataclasses.replace(of(bastion, "gone"), port=1)
+    gone = dataclasses.replace(host_of(bastion, "gone"), port=1)
     for host, words in (
         (behind(sshd, gone), "jump host gone: .* refuses connections"),
-        (behind(sshd, of(bastion, "bastion"), gone), "jump host gone: .* cannot be reached from the jump host bastion"),
         (
-            behind(sshd, of(bastion, "bastion"), dataclasses.replace(of(inner, "inner"), user="nobody")),
+            behind(sshd, host_of(bastion, "bastion"), gone),
+            "jump host gone: .* cannot be reached from the jump host bastion",
+        ),
+        (
+            behind(sshd, host_of(bastion, "bastion"), dataclasses.replace(host_of(inner, "inner"), user="nobody")),
             "jump host inner: .* does not let nobody in",
         ),
         (
-            dataclasses.replace(behind(sshd, of(bastion, "bastion")), port=1),
+            dataclasses.replace(behind(sshd, host_of(bastion, "bastion")), port=1),
             "port 1 cannot be reached from the jump host bastion: nothing answers there",
         ),
     ):
@@ -211,16 +200,16 @@ def test_a_failure_says_which_hop_failed(sshd: Sshd, bastion: Sshd, inner: Sshd,
             echo(pool, host)
         assert caught.value.hint
     with running_sshd(tmp_path, "AllowTcpForwarding no") as closed:
-        pin(pool._pins, of(closed, "any"), closed)
+        pin(pool._pins, host_of(closed, "any"), closed)
         with pytest.raises(TransportError, match="jump host closed: it does not let us through") as caught:
-            echo(pool, behind(sshd, of(closed, "closed")))
+            echo(pool, behind(sshd, host_of(closed, "closed")))
     assert "AllowTcpForwarding" in caught.value.hint
 
 
 def test_when_a_jump_host_drops_everybody_one_new_connection_serves_them_all(
     sshd: Sshd, bastion: Sshd, pool: SshPool
 ) -> None:
-    hosts = [behind(sshd, of(bastion, "bastion"), name=f"host{number}") for number in range(4)]
+    hosts = [behind(sshd, host_of(bastion, "bastion"), name=f"host{number}") for number in range(4)]
     for host in hosts:
         echo(pool, host)
     for process in sessions(bastion):
@@ -237,7 +226,7 @@ def test_when_a_jump_host_drops_everybody_one_new_connection_serves_them_all(
 def test_a_jump_host_that_falls_silent_is_named_by_the_deadline_and_replaced(
     sshd: Sshd, bastion: Sshd, pool: SshPool
 ) -> None:
-    hop = of(bastion, "bastion")
+    hop = host_of(bastion, "bastion")
     echo(pool, behind(sshd, hop, name="one"))
     stopped = sessions(bastion)
     for process in stopped:
@@ -256,7 +245,7 @@ def test_a_jump_host_that_falls_silent_is_named_by_the_deadline_and_replaced(
 
 def test_a_crowd_before_a_silent_jump_host_dials_it_once(sshd: Sshd, pool: SshPool) -> None:
     with socket.create_server((sshd.address, 0), backlog=64) as silent:
-        hop = dataclasses.replace(of(sshd, "silent"), port=silent.getsockname()[1])
+        hop = dataclasses.replace(host_of(sshd, "silent"), port=silent.getsockname()[1])
         errors: list[str] = []
         start = threading.Barrier(8)
 
@@ -288,11 +277,11 @@ def test_a_crowd_before_a_silent_jump_host_dials_it_once(sshd: Sshd, pool: SshPo
 def test_a_host_behind_that_floods_or_stalls_is_cut_off_alone(
     sshd: Sshd, bastion: Sshd, pins: Path, pool: SshPool, tmp_path: Path
 ) -> None:
-    hop = of(bastion, "bastion")
+    hop = host_of(bastion, "bastion")
     well = behind(sshd, hop, name="well")
     echo(pool, well)
     with running_sshd(tmp_path, "ForceCommand yes") as flooding:
-        pin(pins, of(flooding, "any"), flooding)
+        pin(pins, host_of(flooding, "any"), flooding)
         with pytest.raises(OutputLimitError):
             echo(pool, behind(flooding, hop, name="flood"))
     begun = CLOCK.boottime()
@@ -308,7 +297,7 @@ def test_a_host_behind_that_swallows_everything_does_not_cost_the_others_their_j
     sshd: Sshd, bastion: Sshd, pool: SshPool
 ) -> None:
     """Its queue is full, so the kernel there drops what the jump host sends: only time tells."""
-    hop = of(bastion, "bastion")
+    hop = host_of(bastion, "bastion")
     well = behind(sshd, hop, name="well")
     echo(pool, well)
     with contextlib.ExitStack() as open_files:
@@ -330,10 +319,10 @@ def test_closing_leaves_neither_connections_nor_threads(sshd: Sshd, bastion: Ssh
     before = set(threading.enumerate())
     for _ in range(3):
         pool = SshPool(pins, CLOCK)
-        echo(pool, behind(sshd, of(bastion, "bastion")))
+        echo(pool, behind(sshd, host_of(bastion, "bastion")))
         pool.close()
         with pytest.raises(TransportError, match="is stopping"):
-            echo(pool, behind(sshd, of(bastion, "bastion")))
+            echo(pool, behind(sshd, host_of(bastion, "bastion")))
     assert set(threading.enumerate()) <= before
     until(lambda: not sessions(bastion), 10, "the jump host has nobody left")
     ours = psutil.Process(os.getpid()).net_connections()
@@ -341,8 +330,8 @@ def test_closing_leaves_neither_connections_nor_threads(sshd: Sshd, bastion: Ssh
 
 
 def test_keys_are_asked_for_through_a_jump_host(sshd: Sshd, bastion: Sshd, pins: Path) -> None:
-    known_hosts.forget(pins, of(sshd, "any"))
-    key = known_hosts.scan_key(pins, behind(sshd, of(bastion, "bastion")), soon())
+    known_hosts.forget(pins, host_of(sshd, "any"))
+    key = known_hosts.scan_key(pins, behind(sshd, host_of(bastion, "bastion")), soon())
     assert f"{key.type} {key.base64}" == sshd.public_key
 
 
@@ -354,9 +343,8 @@ def test_the_name_of_a_host_behind_means_what_it_means_there(lab: Lab, tmp_path:
     gate = Host(name="gate", address=there.address, **login)
     hidden = Host(name="hidden", address=there.name, jumps=(gate,), **login)
     pins = tmp_path / "known_hosts"
-    kind, body = there.public_key.split()
     for host in (gate, hidden):
-        known_hosts.pin(pins, host, HostKey(type=kind, base64=body))
+        pin(pins, host, there)
     pool = SshPool(pins, CLOCK)
     try:
         [section] = pool.run_batch(hidden, [("hostname; echo $SSH_CONNECTION", 5.0)], soon())

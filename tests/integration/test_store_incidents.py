@@ -1,8 +1,6 @@
 """Incidents in the store, on real SQLite: one open per cause, races with one winner, numbers as people write them."""
 
 import dataclasses
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,20 +15,10 @@ from agent.store import (
     ids,
     incidents,
 )
-from agent.store.engine import Store
 from agent.store.tx import Tx
 
 CLOCK = SystemClock()
 CAUSE = "shop/checks/http@web1"
-
-
-@pytest.fixture
-def tx(tmp_path: Path) -> Iterator[Tx]:
-    """One open transaction; reads inside it see its own writes."""
-    store = Store.open(tmp_path / "state", CLOCK, migrate=True)
-    with store.write() as opened:
-        yield opened
-    store.close()
 
 
 def incident(tx: Tx, **changes: Any) -> Incident:

@@ -40,7 +40,7 @@ class Router:
         return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20).stdout
 
 
-def what_is_missing() -> str:
+def _what_is_missing() -> str:
     """Why there can be no router here; "" when there can."""
     if os.geteuid() != 0:
         return "root"
@@ -52,7 +52,7 @@ def what_is_missing() -> str:
 @contextlib.contextmanager
 def running_router(folder: Path) -> Iterator[Router]:
     """A router called lab-router for as long as the block lasts; the test is skipped where there can be none."""
-    if missing := what_is_missing():
+    if missing := _what_is_missing():
         pytest.skip(f"no router on this machine ({missing})")
     state = Path(tempfile.mkdtemp(prefix="router-"))  # FRR insists on its own user, whom nobody lets into `folder`
     shutil.chown(state, "frr", "frr")

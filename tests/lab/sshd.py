@@ -8,7 +8,11 @@ import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
+from agent.model.host import Connection, Host
+from agent.transports import known_hosts
+from agent.transports.known_hosts import HostKey
 from tests.lab.network import command
 from tests.lab.wait import until
 
@@ -24,6 +28,48 @@ class Sshd:
     public_key: str
     pid: int
     log: Path
+
+
+class Keyed(Protocol):
+    """Whatever has a host key."""
+
+    @property
+    def public_key(self) -> str:
+        """Its host key, as known_hosts has it: type and base64."""
+
+
+class Enterable(Keyed, Protocol):
+    """Whatever lets somebody in over SSH."""
+
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+
+    @property
+    def port(self) -> int:
+        """At which port."""
+
+    @property
+    def user(self) -> str:
+        """Whom it lets in."""
+
+    @property
+    def key_file(self) -> Path:
+        """With which key."""
+
+
+def host_of(there: Enterable, name: str) -> Host:
+    """It as a host of the inventory."""
+    return Host(
+        name=name, address=there.address, port=there.port, user=there.user, key_file=str(there.key_file),
+        connection=Connection.SSH,
+    )  # fmt: skip
+
+
+def pin(pins: Path, host: Host, there: Keyed) -> None:
+    """Have its host key known as that of a host."""
+    kind, body = there.public_key.split()
+    known_hosts.pin(pins, host, HostKey(type=kind, base64=body))
 
 
 @contextlib.contextmanager

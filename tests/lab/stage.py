@@ -34,7 +34,7 @@ from tests.fakes.snmp_peer import Mangle, peering
 from tests.fakes.snmp_peer import Peer as Device
 from tests.lab.host import LabHost
 from tests.lab.peer import Peer, Play, Raw, raw_peer, ssh_peer
-from tests.lab.sshd import Sshd
+from tests.lab.sshd import Sshd, host_of, pin
 
 CLOCK = SystemClock()
 CONNECT_SECONDS = 1.0
@@ -140,12 +140,8 @@ class Stage(contextlib.ExitStack):
     def real(self, name: str, there: Sshd | LabHost | None = None, *, vanishes: bool = False) -> Host:
         """A real OpenSSH server; its other checks must not suffer, and their time is room for a slow login."""
         there = there or self._sshd
-        kind, body = there.public_key.split()
-        host = Host(
-            name=name, address=there.address, port=there.port, user=there.user, key_file=str(there.key_file),
-            connection=Connection.SSH,
-        )  # fmt: skip
-        known_hosts.pin(self.pins, host, HostKey(type=kind, base64=body))
+        host = host_of(there, name)
+        pin(self.pins, host, there)
         if not vanishes:
             self.expect("ok", "^still here$", "command", host, timeout=10.0, command="echo still here")
         return host
