@@ -1,6 +1,7 @@
 """Runs one job in a process of its own: `python -m agent.backups RUN_DIR`; exit code 0 only after a full success."""
 
 import dataclasses
+import errno
 import gc
 import json
 import os
@@ -34,6 +35,7 @@ from agent.clock import NANOSECONDS, Clock, Deadline, SystemClock
 from agent.errors import TransportError, WatchkeeperError
 from agent.registry import one
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _LOOK_NS = NANOSECONDS // 5  # for an answer
 _REPORT_NS = NANOSECONDS // 2  # people look at it; twice a second is as fast as they read
 
@@ -77,6 +79,8 @@ def _do(job: Job, run_dir: Path) -> Result:
         return failure(job.kind, Outcome.UNREACHABLE if may_pass else Outcome.FAILED, str(error), error.hint)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
+        if error.errno in _NO_ROOM:
+            return failure(job.kind, Outcome.NO_SPACE, f"{where}{error.strerror}", f"make room for {job.state}")
         return failure(job.kind, Outcome.FAILED, f"{where}{error.strerror}", f"look at the disk of {job.state}")
 
 

@@ -297,7 +297,7 @@ def test_a_full_disk_under_our_own_state_is_told_and_leaves_no_lock_behind(broke
                 stream.write(bytes(4096))
                 stream.flush()
         full = broken.backup_apart("01B")
-        assert (full.outcome, full.hint) == (Outcome.NO_SPACE, "make room on that file system"), full
+        assert (full.outcome, full.hint) == (Outcome.NO_SPACE, f"make room for {broken.state}"), full
         assert locks(broken) == []
         filler.unlink()
         assert broken.backup("01C").outcome is Outcome.OK
