@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.store import backups
+from tests.acceptance.proving import proven
 from tests.acceptance.world import World
 from tests.lab.sshd import running_sshd
 from tests.vault import Vault
@@ -36,10 +36,5 @@ def test_a_host_saves_itself_and_is_proven_and_its_password_is_seen_nowhere(
                 "drill": {"every": "day at 05:00"}}  # fmt: skip
         world.policy("shop", hosts="web1", backups={"files": plan})
         daemon = world.run()
-        world.until(lambda: is_proven(world), "it is saved and proven")
+        world.until(lambda: proven(world, KEY), "it is saved and proven")
         assert daemon.stop() == 0
-
-
-def is_proven(world: World) -> bool:
-    with world.store.read() as reader:
-        return backups.last_passed_proof(reader, KEY) is not None
