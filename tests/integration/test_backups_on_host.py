@@ -159,6 +159,7 @@ def test_when_it_is_killed_in_the_middle_nothing_stays_and_the_next_run_works(th
     locks = vault.repository / "locks"
     with vault.start(job) as started:
         until(lambda: started.poll() is not None or any(locks.iterdir()), 30, "restic works there")
+        assert started.poll() is None, started.communicate()
         secrets_of(there)
         me = psutil.Process(started.pid)
         (me if who == "agent" else next(one for one in me.children() if one.name() == "ssh")).kill()

@@ -17,7 +17,7 @@ from agent.backups.onhost.heads import Head
 from agent.backups.onhost.host import Host, Seen
 from agent.backups.onhost.server import serving
 from agent.backups.onhost.session import Call, Session
-from agent.backups.onhost.witness import Witness, mend_since
+from agent.backups.onhost.witness import Witness
 from agent.backups.restic import locks, manifest, repository, snapshots
 from agent.backups.restic import save as saving
 from agent.backups.restic.census import Previous
@@ -32,7 +32,6 @@ from agent.errors import InputError
 FOLDER = "onhost"
 _SAVED = {Outcome.OK, Outcome.PARTIAL}
 _PAUSES = (0.5, 1.0, 2.0, 5.0)  # seconds between tries while somebody else has the lock, the last for good
-_MARGIN_US = 60 * MICROSECONDS
 
 
 def save_there(job: Job, setting: Setting, wanted: Wanted) -> BackupResult:
@@ -93,18 +92,14 @@ class _Save:
         return self._lend(before)
 
     def _lend(self, before: Seen) -> BackupResult:
-        """Let restic save there, and clear up behind it; behind a job that was killed with its server, the next one does."""
-        mark = self._state / FOLDER / f"{self._restic.digest}.lent"
-        with contextlib.suppress(FileNotFoundError):
-            mend_since(self._folder, mark.stat().st_mtime_ns // 1000 - _MARGIN_US)
-        mark.touch(mode=0o600)
+        """Let restic save there, and clear up behind it; behind a job that was killed with its server, whoever is next."""
+        self._restic.tidy()
         witness = Witness(self._folder)
         try:
             with serving(self._folder, self._setting.deadline) as server:
                 saved = self._saved(before, Session(self._line, server, self._register))
         finally:
             mended = witness.mend()
-            mark.unlink(missing_ok=True)
         return self._witnessed(before, saved, witness, mended)
 
     def _witnessed(self, before: Seen, saved: Ended, witness: Witness, mended: list[str]) -> BackupResult:

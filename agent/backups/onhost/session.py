@@ -4,7 +4,6 @@ import dataclasses
 import random
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from agent.backups.mirror.line import ENVIRONMENT, Line
 from agent.backups.onhost import words
@@ -24,7 +23,6 @@ _TRIES = 4  # a port that was drawn may be taken there
 _TAKEN = re.compile(r"remote port forwarding failed for listen port|cannot listen to port")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _KEPT = 20  # lines of its stderr
-_LEFT_BEHIND = {124, 137, 143}  # restic was ended by force, and could not remove its lock
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +64,8 @@ class _One:
         self._err = Lines(self._complain, line.route.host.name)
         self._words: list[str] = []
         self._last = ""  # its summary
-        self._noted: Path | None = None
+        self._noted = register.note(server.pid, there=0)
+        self._is_known = False
         self._done = local.Completed(exit_code=0, stdout="", stderr="")
 
     @property
@@ -97,13 +96,18 @@ class _One:
         self._err.end()
         self._listener.hear(self._last)
         code = self._frame.exit_code
-        if self._done.timed_out:
-            raise TimeoutError
         if code is None:
+            self._forget(when=not self._frame.has_begun)
+            if self._done.timed_out:
+                raise TimeoutError
             raise self._failure()
-        if code not in _LEFT_BEHIND and not self._listener.left_a_lock and self._noted is not None:
+        ended = self._listener.ended(self._call.version, dataclasses.replace(self._done, exit_code=code))
+        self._forget(when=self._listener.has_tidied(ended.outcome, code))
+        return ended
+
+    def _forget(self, *, when: bool) -> None:
+        if self._noted is not None and when:
             locks.forget([self._noted])
-        return self._listener.ended(self._call.version, dataclasses.replace(self._done, exit_code=code))
 
     def _failure(self) -> TransportError:
         """Why there is no end: no way in, no way back, or a line that was cut."""
@@ -118,7 +122,7 @@ class _One:
         return self._line.failure("\n".join(self._words))
 
     def _hear(self, line: str) -> None:
-        if line.startswith(MARK) and self._noted is None:
+        if line.startswith(MARK) and not self._is_known:
             self._note(line.removeprefix(MARK).split())
         elif text := words.progress(line):
             self._call.hear(text)
@@ -127,7 +131,8 @@ class _One:
     def _note(self, said: Sequence[str]) -> None:
         """Which process it is there: should it leave a lock, that is known for ours."""
         if len(said) == 2 and said[0].isdigit() and len(said[0]) < 10 and _NAME.fullmatch(said[1]):
-            self._noted = self._register.note(self._server.pid, host=said[1], there=int(said[0]))
+            self._is_known = True
+            self._register.note(self._server.pid, host=said[1], there=int(said[0]))
 
     def _complain(self, line: str) -> None:
         self._words = [*self._words[-_KEPT:], self._veil(line)]

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from agent.backups import Job, Kind, Outcome, Setting
-from agent.backups.restic import locks
+from agent.backups.restic import locks, sound
 from agent.backups.restic import outcome as outcomes
 from agent.backups.restic.locks import Lock, Register
 from agent.backups.restic.outcome import Message, Version
@@ -108,7 +108,7 @@ class Restic:
         """
         patience = Deadline.after(self._setting.deadline.clock, self._job.lock_wait_seconds)
         for pause in itertools.chain(_LOCK_PAUSES, itertools.repeat(_LOCK_PAUSES[-1])):
-            self._tidy()
+            self.tidy()
             ended = self._once(arguments, hear, feed)
             if ended.outcome is not Outcome.LOCKED:
                 return ended
@@ -143,6 +143,7 @@ class Restic:
     def _once(self, arguments: Sequence[str], hear: Callable[[str], None] | None, feed: Feeding | None = None) -> Ended:
         listener = Listener(hear, self._reach.veil)
         noted: list[Path | None] = []
+        room = self._register.reserve()
         with feed() if feed else nullcontext() as fed:
             done = local.stream(
                 self._argv(arguments),
@@ -152,20 +153,23 @@ class Restic:
                 env=self._environment,
                 grace_seconds=_TIDY_SECONDS,
                 feed=fed,
-                began=lambda pid: noted.append(self._register.note(pid)),
+                began=lambda pid: noted.append(self._register.note(pid, reserved=room)),
             )
         ended = listener.ended(self.version, done)
-        if done.exit_code not in _CUT_SHORT and ended.outcome in _TIDIED and not listener.left_a_lock:
+        if listener.has_tidied(ended.outcome, done.exit_code):
             locks.forget(path for path in noted if path)
         return ended
 
     # locks
 
-    def _tidy(self) -> None:
+    def tidy(self) -> None:
         """Remove what dead processes of ours left; when there is no such record, that costs no call."""
         dead = self._register.dead()
         if not dead:
             return
+        served = [start.began_us for start in dead.values() if start.there is not None]
+        if served and self.folder is not None:
+            sound.mend_since(self.folder, min(served))
         found = self._locks()
         if found is None:
             return  # what is on record is looked for when they can be listed again
@@ -249,6 +253,10 @@ class Listener:
         self._unreached += _UNREACHED.search(line) is not None
         self._is_absent = self._is_absent or _ABSENT.search(line) is not None
         return max(self._retries, self._unreached) < _RETRIES and not self._is_absent
+
+    def has_tidied(self, outcome: Outcome, exit_code: int) -> bool:
+        """Whether it is certain that restic left no lock."""
+        return exit_code not in _CUT_SHORT and outcome in _TIDIED and not self.left_a_lock
 
     def ended(self, version: Version, done: local.Completed) -> Ended:
         """What it comes to."""

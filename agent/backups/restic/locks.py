@@ -7,8 +7,10 @@ processes in other containers, and of machines that slept; ours asks for a recor
 import dataclasses
 import json
 import logging
+import os
 import re
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "restic-starts"
 STALE_US = 30 * 60 * MICROSECONDS  # restic renews a lock every 5 minutes, and calls one stale after 30
 _MARGIN_US = 5 * 60 * MICROSECONDS  # for the clock to be corrected while it runs, and for a call to take
+_NOTE_BYTES = 1024  # of one start; its longest part is the name of a machine
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -48,7 +51,8 @@ class Lock:
 class Start:
     """One restic of ours on one repository: pid, start and boot say which process it is.
 
-    `there` is the number of a restic on another machine, `host`: it lives no longer than our process that serves it.
+    Where `there` is not None, the process serves a restic on another machine: number `there` of `host`, 0 while that is
+    not known. That restic can do nothing to the repository once its server is gone.
     """
 
     pid: int
@@ -57,7 +61,7 @@ class Start:
     host: str
     began_us: int
     exec_id: str
-    there: int = 0
+    there: int | None = None
 
     def is_alive(self, clock: Clock) -> bool:
         """Whether this very process lives."""
@@ -68,8 +72,8 @@ class Start:
 
         Of another machine's clock nothing is known.
         """
-        if self.there:
-            return (lock.host, lock.pid) == (self.host, self.there)
+        if self.there is not None:
+            return self.there > 0 and (lock.host, lock.pid) == (self.host, self.there)
         return (lock.host, lock.pid) == (self.host, self.pid) and lock.at_us >= self.began_us - _MARGIN_US
 
 
@@ -137,23 +141,33 @@ class Register:
     def __init__(self, folder: Path, clock: Clock, exec_id: str) -> None:
         self._folder, self._clock, self._exec_id = folder, clock, exec_id
 
-    def note(self, pid: int, *, host: str = "", there: int = 0) -> Path | None:
+    def reserve(self) -> Path:
+        """Room for a note, taken before restic starts: on a full disk it is not even begun. OSError when there is none."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".", dir=self._folder)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(b" " * _NOTE_BYTES)
+        return Path(name)
+
+    def note(self, pid: int, *, reserved: Path | None = None, host: str = "", there: int | None = None) -> Path | None:
         """Write down that this process works there now, or serves process `there` of `host`; None when it has ended already."""
+        draft = reserved or self.reserve()
         started = child.process_start(pid)
         if started is None:
+            draft.unlink(missing_ok=True)
             return None
         start = Start(
             pid=pid,
             started=started,
             boot_id=self._clock.boot_id,
-            host=host or socket.gethostname(),
+            host=socket.gethostname() if there is None else host,
             there=there,
             began_us=self._clock.now(),
             exec_id=self._exec_id,
         )
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path, draft = self._folder / f"{pid}-{started}", self._folder / f".{pid}-{started}"
-        draft.write_text(json.dumps(dataclasses.asdict(start)), encoding="utf-8")
+        with draft.open("r+b") as stream:
+            stream.write(json.dumps(dataclasses.asdict(start)).encode().ljust(_NOTE_BYTES))
+        path = self._folder / f"{pid}-{started}"
         draft.rename(path)
         return path
 

@@ -43,6 +43,25 @@ def test_a_lock_is_ours_by_machine_number_and_time(lock: Lock, *, is_ours: bool)
     assert locks.ours_and_dead([lock], []) == []
 
 
+THERE = dataclasses.replace(OURS, host="web1", there=815)
+
+
+@pytest.mark.parametrize(
+    ("lock", "start", "is_ours"),
+    [
+        (other(host="web1", pid=815), THERE, True),
+        (other(host="web1", pid=815, at_us=0), THERE, True),  # nothing is known of that machine's clock
+        (LOCK, THERE, False),  # the number of the server is not that of the restic it served
+        (other(host="web2", pid=815), THERE, False),
+        (other(host="", pid=0), dataclasses.replace(THERE, host="", there=0), False),  # it never said who it is
+    ],
+)
+def test_a_lock_of_a_restic_elsewhere_is_ours_by_its_machine_and_number(
+    lock: Lock, start: Start, *, is_ours: bool
+) -> None:
+    assert (locks.ours_and_dead([lock], [start]) == [lock]) is is_ours
+
+
 @pytest.mark.parametrize(
     ("beside", "processes", "may"),
     [

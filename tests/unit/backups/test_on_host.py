@@ -18,8 +18,9 @@ from agent.backups.onhost.description import Told, unknown
 from agent.backups.onhost.heads import Head
 from agent.backups.onhost.host import Content, Seen
 from agent.backups.onhost.script import script
-from agent.backups.onhost.witness import Witness, mend_since
+from agent.backups.onhost.witness import Witness
 from agent.backups.onhost.words import Lines
+from agent.backups.restic import sound
 from agent.backups.streaming.script import Frame
 from agent.errors import ToolError
 
@@ -235,5 +236,5 @@ def test_after_a_killed_job_only_what_came_since_is_looked_at(repository: Path) 
         path.write_bytes(b"cut sh")
     since_us = newer.stat().st_mtime_ns // 1000
     subprocess.run(["touch", "-d", "2001-01-01", older], check=True)
-    assert len(mend_since(repository, since_us)) == 1
+    assert len(sound.mend_since(repository, since_us)) == 1
     assert [path.exists() for path in (older, newer)] == [True, False]
