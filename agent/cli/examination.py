@@ -139,11 +139,13 @@ def named_secrets(policies: "PolicySet") -> list[str]:
     """Every secret that the policies name, wherever."""
     around = [one for backup in policies.backups.values() for one in (backup.prepare, backup.cleanup) if one]
     steps = [step for recovery in policies.recoveries.values() for step in recovery.steps]
+    told = [dict(one.variables) for one in policies.remedies.values()]
+    told += [dict(one.variables) for one in around] + [dict(step.variables) for step in steps]
     return sorted({name for one in policies.config.repositories.values() for name in one.secrets}.union(
         *(_references(one.options) for one in policies.config.sinks),
         *(_references(one.options) for one in policies.checks.values()),
         *(_references(one.options) for one in policies.backups.values()),
-        *(_references(dict(one.variables)) for one in (*policies.remedies.values(), *around, *steps)),
+        *map(_references, told),
     ))  # fmt: skip
 
 
