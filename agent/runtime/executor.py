@@ -179,7 +179,8 @@ class Executor:
             return self._works[execution.kind].finish(execution, self.run_dir(execution), ended)
         except (WatchkeeperError, OSError, ValueError) as error:
             summary = f"it ended with {ended.exit_code}, and its record cannot be read: {error}"
-            return Finish(state=ExecutionState.UNCERTAIN, summary=summary, exit_code=ended.exit_code)
+            lost = self._works[execution.kind].lost(execution)  # as good as that
+            return dataclasses.replace(lost, summary=summary, exit_code=ended.exit_code)
 
     async def _settle(self, execution: Execution, finish: Finish) -> None:
         try:

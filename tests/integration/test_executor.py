@@ -13,7 +13,7 @@ from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.runtime.book import Book
 from agent.runtime.executor import Executor, Finish, this_process
 from agent.runtime.workers import Workers
-from agent.store import counters, executions, ids
+from agent.store import counters, executions, ids, leases
 from agent.store.engine import Store
 from agent.store.tx import Tx
 from agent.transports.child import Ended, Packet
@@ -28,11 +28,14 @@ class Told:
     """Work that is done at once; the store is full for so many of those who want to write down its end."""
 
     full: int = 0
+    garbled: bool = False
 
     def packet(self, _: Execution, run_dir: Path) -> Packet:
         return Packet(argv=("/bin/true",), cwd="/", env={}, timeout_seconds=30.0)
 
     def finish(self, _: Execution, run_dir: Path, ended: Ended, /) -> Finish:
+        if self.garbled:
+            raise ValueError("no JSON")
         return Finish(state=ExecutionState.SUCCEEDED, summary="done", exit_code=ended.exit_code)
 
     def lost(self, _: Execution, /) -> Finish:
@@ -110,3 +113,18 @@ def test_an_end_that_could_not_be_written_down_is_written_down_when_there_is_roo
     first, second = scene.filed(), scene.filed()
     asyncio.run(scene.drive(first, second))
     assert (scene.state(first), scene.state(second)) == (ExecutionState.SUCCEEDED, ExecutionState.SUCCEEDED)
+
+
+def test_an_end_that_cannot_be_read_is_what_a_lost_one_is_and_holds_nothing_for_ever(scene: Scene) -> None:
+    """What may be repeated is repeated: of a backup, nobody needs to find out how far it came."""
+    scene.work.garbled = True
+    one = scene.filed()
+    with scene.store.write() as tx:
+        leases.acquire(tx, name="saving:here", owner=one.id, pid=0, started=0, deadline_ns=0)
+    asyncio.run(scene.drive(one))
+    assert scene.state(one) is ExecutionState.FAILED
+    with scene.store.read() as reader:
+        ended = executions.get(reader, one.id)
+        assert leases.held(reader) == []
+    assert ended is not None
+    assert ended.summary == "it ended with 0, and its record cannot be read: no JSON"
