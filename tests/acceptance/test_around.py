@@ -18,6 +18,7 @@ STEPS = [ExecutionKind.PREPARE, ExecutionKind.BACKUP, ExecutionKind.CLEANUP]
 def shop(world: World, **more: object) -> None:
     """A backup with a playbook before and after it, that was never made."""
     (world.host / "data").mkdir(exist_ok=True)
+    world.found()
     (world.host / "data" / "orders").write_text("42\n")
     world.write("playbooks/around.yml", AROUND)
 

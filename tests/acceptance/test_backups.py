@@ -20,6 +20,7 @@ def test_a_wrong_password_and_a_lock_are_told_as_such_and_forgotten_once_mended(
     repository = {"url": "var/restic", "password": {"secret": "vault"}, "lock_wait": "0s"}
     world.secret("vault", world.canary)
     world.configure(repositories={"main": repository})
+    world.found()
     shop(world, rpo="1h")
     daemon = world.run()
     world.until(lambda: proven(world, KEY), "a backup is made and restored")

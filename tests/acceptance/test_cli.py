@@ -115,6 +115,7 @@ def test_a_person_who_stops_watching_a_play_does_not_stop_the_play(world: World,
 
 def test_a_backup_is_made_proven_listed_and_restored_by_hand(world: World, shell: Shell) -> None:
     (world.host / "goods").mkdir()
+    world.found()
     (world.host / "goods/list").write_text("apples\n")
     (world.host / "up").touch()
     files = {"files": {"paths": [f"{world.host}/goods"]}, "repository": "main", "every": "day at 02:00"}

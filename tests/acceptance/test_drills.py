@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 
 import pytest
 
@@ -10,11 +9,9 @@ from agent.model.backup import Proof
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.store import backups
 from tests.acceptance.world import World
-from tests.quick_key import cheapen
 
 KEY = "shop/backups/files@here"
 FILES = 12
-PASSWORD = "the password of the repository"
 VERIFY = """
 - hosts: all
   gather_facts: false
@@ -36,16 +33,6 @@ def of_kind(world: World, kind: ExecutionKind) -> list[Execution]:
     return [one for one in world.executions() if one.kind is kind]
 
 
-def quick_to_open(world: World) -> None:
-    """Found the repository before the agent does, and make its key cheap: it is opened often."""
-    repository = world.state / "restic/here"
-    repository.mkdir(mode=0o700, parents=True)
-    environment = {**os.environ, "RESTIC_PASSWORD": PASSWORD, "RESTIC_CACHE_DIR": str(world.folder / "cache")}
-    subprocess.run(["restic", "-r", str(repository), "init"], env=environment, check=True, capture_output=True)
-    cheapen(repository, PASSWORD)
-    world.state.chmod(0o700)
-
-
 def shop(world: World) -> None:
     data = str(world.host / "data")
     drill = {"every": "1d", "sample": 5, "contains": [f"{data}/orders"], "playbook": "verify.yml", "rto": "1h"}
@@ -58,11 +45,9 @@ def test_a_drill_of_a_sample_asks_a_playbook_and_what_it_denies_is_an_incident(w
     for number in range(FILES):
         (world.host / f"data/file{number}").write_bytes(os.urandom(1000))
     (world.host / "data/orders").write_text("order 1\norder 2\n")
-    world.secret("vault", PASSWORD)
-    world.configure(repositories={"main": {"url": "var/restic", "password": {"secret": "vault"}}})
     world.write("playbooks/verify.yml", VERIFY.replace("PLACE", str(world.host / "data")))
     shop(world)
-    quick_to_open(world)
+    world.found()
     assert world.command("run", "--once").returncode == 0
     (first,) = proofs(world)
     assert (first.passed, first.files, first.turn, first.cycle.drawn) == (True, FILES + 1, 1, 1)

@@ -38,6 +38,7 @@ def shop(world: World, sshd: Sshd, **more: Any) -> None:
     (world.state / "known_hosts").chmod(0o600)
     data = world.host / "data"
     data.mkdir()
+    world.found()
     (data / "orders").write_text("one order\n")
     world.write("playbooks/rebuild.yml", REBUILD)
     plan = {

@@ -10,6 +10,7 @@ from tests.acceptance.world import World
 def shop(world: World) -> Path:
     data = world.host / "data"
     (data / "conf").mkdir(parents=True)
+    world.found()
     (data / "conf/app").write_text("listen 80\n")
     (data / "orders").write_text("one order\n")
     world.policy(

@@ -46,9 +46,10 @@ MEND = """
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Begun:
-    """What costs every first start the same: an empty state folder, and Ansible's answer about the usual inventory."""
+    """What costs every first start the same: an empty state, an empty repository, Ansible's answer about the usual host."""
 
     state: Path
+    repository: Path
     inventory: Mapping[str, Any]
 
 
@@ -121,6 +122,7 @@ class World:
         self.state = folder / "var"
         self.host = folder / "host"
         self.daemons: list[Daemon] = []
+        self._begun = begun
         self._watch = Watch(canary)
         self._store: Store | None = None
         self.host.mkdir()
@@ -166,6 +168,10 @@ class World:
         """Write the inventory."""
         children = {name: {"hosts": dict.fromkeys(members)} for name, members in groups.items()}
         self.write("inventory/hosts.yml", {"all": {"hosts": hosts, "children": children}})
+
+    def found(self, host: str = "here") -> None:
+        """Lay an empty repository down for the backups of a host, with the canary as its password, quick to open."""
+        shutil.copytree(self._begun.repository, self.state / "restic" / host, dirs_exist_ok=True)
 
     def policy(self, service: str, **sections: Any) -> None:
         """Write a policy file, on the local host unless `hosts` is given."""
