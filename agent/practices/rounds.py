@@ -100,18 +100,28 @@ def _regular(backup: Backup, every: Cadence, last_us: int | None, past: Past, no
         return now_us
     if not backup.run_missed and not calendar.is_ahead(past.began_us, now_us):
         last_us = max(last_us, past.began_us)  # what was missed while nobody watched is left out
-    splay_us = int(calendar.splay_seconds(backup.key, backup.splay_seconds) * MICROSECONDS)
-    moments = [moment for rule in every if (moment := _following(rule, last_us, splay_us)) is not None]
+    moments = [moment for rule in every if (moment := _following(rule, last_us, backup)) is not None]
     return min(moments, default=None)
 
 
-def _following(rule: Every | At, last_us: int, splay_us: int) -> int | None:
-    """When a rule comes again after the last run. A splay moves an interval as a whole, or it would come more rarely."""
-    if splay_us and isinstance(rule, Every):
-        moment = calendar.next_due((rule,), last_us - splay_us)
-    else:
-        moment = calendar.following((rule,), last_us)
+def _following(rule: Every | At, last_us: int, backup: Backup) -> int | None:
+    """When a rule comes again after the last run. A splay moves an interval as a whole, or it would come more rarely.
+
+    And a calendar rule that comes as often as the splay is long; of a rarer one, a run within the splay was the next.
+    """
+    splay_us = int(calendar.splay_seconds(backup.key, backup.splay_seconds) * MICROSECONDS)
+    moment = calendar.following((rule,), last_us)
+    if splay_us and moment is not None:
+        moved = calendar.next_due((rule,), last_us - splay_us) or moment
+        if isinstance(rule, Every) or (moved < moment and _is_often(rule, moved, backup.splay_seconds)):
+            moment = moved
     return None if moment is None else moment + splay_us
+
+
+def _is_often(rule: At, moment: int, seconds: float) -> bool:
+    """Whether it comes again within so many seconds."""
+    again = calendar.next_due((rule,), moment)
+    return again is not None and again - moment <= seconds * MICROSECONDS
 
 
 def _again(backup: Backup, ended: Ended | None) -> tuple[int, int, str] | None:

@@ -20,6 +20,7 @@ SECOND = 1_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 NOW = 1_764_028_800 * SECOND  # 2025-11-25T00:00Z, a Tuesday
 KEY = "shop/backups/files@web1"
+LATE = "shop/backups/files@web2"  # by nearly all of its splay
 NIGHTLY = (At(text="", rule="day", hour=2, minute=0, zone="UTC"),)
 HOURLY = (Every(seconds=3600.0),)
 WINDOW = Window(item="shop/windows/night", service="shop", kind=WindowKind.SILENCE, every=(At(text="", rule="day", hour=1, zone="UTC"),), duration_seconds=4 * 3600.0)  # fmt: skip
@@ -118,6 +119,14 @@ def test_a_splay_comes_after_its_moment_and_not_before_it() -> None:
     assert rounds.due(plan(every=NIGHTLY, splay_seconds=3600.0), its_past, NOW) == Later(at_us=NOW + 2 * HOUR + splay)
 
 
+def test_a_run_within_the_splay_of_a_night_is_that_night_s() -> None:
+    """An hour after midnight somebody ran it by hand: it is not made again when its splay has passed."""
+    backup = plan(key=LATE, every=(At(text="", rule="day", hour=0, zone="UTC"),), splay_seconds=7200.0)
+    splay = int(calendar.splay_seconds(LATE, 7200.0) * SECOND)
+    by_hand = past(saved_us=NOW + HOUR)
+    assert rounds.due(backup, by_hand, NOW + HOUR) == Later(at_us=NOW + DAY + splay)
+
+
 def test_a_regular_run_begins_to_count_anew() -> None:
     decided = rounds.due(plan(retries=TWICE), past(saved_us=NOW - HOUR, ended=ended(HOUR, "locked", attempt=2)), NOW)
     assert isinstance(decided, Due)
@@ -190,11 +199,22 @@ def test_in_ninety_days_with_outages_every_night_is_saved_once_and_an_outage_is_
     ("interval", "splay"), [(1800.0, 600.0), (3600.0, 3600.0), (21600.0, 7200.0), (7200.0, 86400.0)]
 )
 def test_a_splay_moves_the_runs_of_an_interval_and_makes_them_no_rarer(interval: float, splay: float) -> None:
-    backup = plan(every=(Every(seconds=interval),), splay_seconds=splay)
+    backup = plan(key=LATE, every=(Every(seconds=interval),), splay_seconds=splay)
     began = simulated(backup, ())
     gaps = {later - sooner for sooner, later in pairwise(began)}
     assert gaps <= {int(interval * SECOND) + minutes * MINUTE for minutes in (-5, 0, 5)}  # it is looked so often
     assert len(began) >= 90 * DAY // int(interval * SECOND) - 1
+
+
+@pytest.mark.parametrize("splay", [2400.0, 3600.0, 3 * 3600.0])
+def test_a_splay_as_long_as_the_hour_makes_what_comes_every_hour_no_rarer(splay: float) -> None:
+    backup = plan(key=LATE, every=(At(text="", rule="hour", minute=15, zone="UTC"),), splay_seconds=splay)
+    its_past, began = past(saved_us=NOW), list[int]()
+    for now_us in range(NOW, NOW + DAY, 5 * MINUTE):
+        if isinstance(rounds.due(backup, its_past, now_us), Due):
+            began.append(now_us)
+            its_past = dataclasses.replace(its_past, saved_us=now_us)
+    assert {later - sooner for sooner, later in pairwise(began)} == {HOUR}
 
 
 def test_in_ninety_days_nothing_begins_outside_the_window_and_what_was_missed_waits_for_it() -> None:
