@@ -201,8 +201,9 @@ class Records:
     def past(self, recovery: Recovery) -> Past:
         """What is on record of it."""
         with self.store.read() as reader:
+            watched_us = dues.last_run(reader, dues.WATCHED + recovery.key)
             return Past(
-                watched_us=dues.last_runs(reader).get(f"watched:{recovery.key}", self.clock.now()),
+                watched_us=self.clock.now() if watched_us is None else watched_us,
                 rehearsal=_last(reader, recovery, ExecutionKind.REHEARSAL),
                 run=_last(reader, recovery, ExecutionKind.RECOVERY),
             )
