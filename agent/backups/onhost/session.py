@@ -19,7 +19,7 @@ from agent.errors import ToolError, TransportError
 from agent.transports import local, openssh
 
 _PORTS = range(20_000, 32_000)  # below those that Linux hands out by itself
-_TRIES = 4  # a port that was drawn may be taken there
+_TRIES = 3  # a port that was drawn may be taken there
 _TAKEN = re.compile(r"remote port forwarding failed for listen port|cannot listen to port")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _KEPT = 20  # lines of its stderr
