@@ -1,10 +1,12 @@
 """A source, a repository and a state folder: what a test of backups needs, with the engine at hand."""
 
 import dataclasses
+import functools
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,18 @@ from tests.quick_key import cheapen
 from tests.restics import PROGRAMS
 
 TOP = Path(__file__).resolve().parents[1]
+SECRET = "correct horse"
+
+
+@functools.cache
+def _founded(program: str) -> tuple[bytes, bytes]:
+    """The files of an empty repository, its config and its key; making them anew takes a second, most of it for the key."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "RESTIC_REPOSITORY": folder, "RESTIC_PASSWORD": SECRET}
+        subprocess.run([program, "init", "--no-cache"], env=environment, check=True, stdout=subprocess.DEVNULL)
+        cheapen(Path(folder), SECRET)
+        (key,) = Path(folder, "keys").iterdir()
+        return Path(folder, "config").read_bytes(), key.read_bytes()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,7 +54,7 @@ class Vault:
 
     folder: Path
     source: Path
-    secret: str = "correct horse"
+    secret: str = SECRET
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     program: str = PROGRAMS[0]
     url: str = ""  # of a repository elsewhere
@@ -62,9 +76,12 @@ class Vault:
 
     def found(self) -> "Vault":
         """Make the repository, quick to open."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        assert self.restic("init").wait() == 0
-        cheapen(self.repository, self.secret)
+        config, key = _founded(self.program)
+        for name in ("index", "keys", "locks", "snapshots", *(f"data/{number:02x}" for number in range(256))):
+            (self.repository / name).mkdir(mode=0o700, parents=True)
+        (self.repository / "config").write_bytes(config)
+        (self.repository / "keys" / "0").write_bytes(key)
+        cheapen(self.repository, SECRET, self.secret)
         return self
 
     def job(self, kind: Kind, exec_id: str, **other: Any) -> Job:
