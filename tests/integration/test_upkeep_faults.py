@@ -7,12 +7,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from agent.backups import Outcome
-from agent.backups.restic import copying
-from agent.backups.restic.upkeep import Errand, Task
+from agent.backups.restic import copying, upkeep
+from agent.backups.restic.copying import FROM
+from agent.backups.restic.upkeep import RESULT, Errand, Task
 from agent.model.upkeep import Keep
+from tests.lab.wait import until
 from tests.shelf import DAY, Shelf, both, flip, now, prune, second, stocked
 
 NEWEST = Keep(last=1, within_seconds=1.0)
@@ -72,6 +75,33 @@ def test_a_prune_that_is_killed_while_it_frees_room_loses_nothing_and_the_next_o
     assert not path.exists()
     assert list((shelf.vault.repository / "locks").iterdir()) == []
     assert shelf.restic("check", "--read-data")
+
+
+def test_a_copy_that_is_killed_leaves_no_lock_that_stays_in_either_repository(shelf: Shelf) -> None:
+    (shelf.vault.source / "big").write_bytes(os.urandom(2_000_000))
+    shelf = dataclasses.replace(shelf, ids=(*shelf.ids, shelf.save("F2", now())))
+    slow = Errand(
+        task=Task.COPY, job=dataclasses.replace(second(shelf, "01A"), limit_kib=500), name="offsite",
+        source=shelf.job("01A", limit_kib=500), snapshots=shelf.ids,
+    )  # fmt: skip
+    password = {FROM["RESTIC_PASSWORD_FILE"]: str(shelf.vault.password_file)}
+    repositories = [shelf.vault.repository, shelf.vault.folder / "second"]
+    with shelf.start(slow, **password) as process:
+        until(lambda: all(locks(one) for one in repositories), 20, "it copies")
+        (program,) = [one for one in psutil.Process(process.pid).children() if one.name() == "restic"]
+        program.kill()
+        process.wait(30)
+    assert upkeep.load_result((shelf.run_dir(slow) / RESULT).read_text()).outcome is Outcome.INTERRUPTED
+    again = shelf.do(dataclasses.replace(slow, job=second(shelf, "01B"), source=shelf.job("01B")), **password)
+    assert (again.outcome, again.copied) == (Outcome.OK, len(shelf.ids) - 5)
+    for job, name in ((shelf.job("01C"), "main"), (second(shelf, "01D"), "offsite")):
+        assert shelf.do(Errand(task=Task.CHECK, job=job, name=name)).outcome is Outcome.OK, name
+    assert [locks(one) for one in repositories] == [[], []]
+
+
+def locks(repository: Path) -> list[str]:
+    """Its locks, without what is being written."""
+    return [path.name for path in (repository / "locks").iterdir() if len(path.name) == 64]
 
 
 def lose(repository: Path) -> None:

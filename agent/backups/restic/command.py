@@ -9,7 +9,7 @@ import os
 import re
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 from agent.backups import Job, Kind, Outcome, Setting
@@ -83,7 +83,7 @@ class Restic:
         }
         state = Path(job.state)
         self.version = version_of(job.program, self._environment["PATH"], state, setting.deadline)
-        self._register = Register(locks.folder_of(state, self.digest), setting.deadline.clock, job.exec_id)
+        self.register = Register(locks.folder_of(state, self.digest), setting.deadline.clock, job.exec_id)
 
     @property
     def place(self) -> str:
@@ -100,16 +100,25 @@ class Restic:
         """The time by the job's clock, µs UTC."""
         return self._setting.deadline.clock.now()
 
-    def call(self, *arguments: str, hear: Callable[[str], None] | None = None, feed: Feeding | None = None) -> Ended:
+    def call(
+        self,
+        *arguments: str,
+        hear: Callable[[str], None] | None = None,
+        feed: Feeding | None = None,
+        beside: "Restic | None" = None,
+    ) -> Ended:
         """Run one command; `hear` gets its stdout line by line, `feed` gives its stdin, anew for each try.
 
-        A lock that a dead process of ours left is removed first. Any other is waited for, within bounds; when it is
+        It also works, and holds a lock, in the repository `beside`, if there is one. A lock that a dead process of ours
+        left is removed first. Any other is waited for, within bounds; when it is
         stale by restic's own rule, a command that only reads goes on without a lock.
         """
         patience = Deadline.after(self._setting.deadline.clock, self._job.lock_wait_seconds)
         for pause in itertools.chain(_LOCK_PAUSES, itertools.repeat(_LOCK_PAUSES[-1])):
             self.tidy()
-            ended = self._once(arguments, hear, feed)
+            if beside is not None:
+                beside.tidy()
+            ended = self._once(arguments, hear, feed, beside)
             if ended.outcome is not Outcome.LOCKED:
                 return ended
             if arguments[0] in _READING and locks.all_stale(self._locks() or (), self._setting.deadline.clock.now()):
@@ -140,11 +149,20 @@ class Restic:
     def _argv(self, arguments: Sequence[str]) -> list[str]:
         return [self._job.program, *self._reach.options, *arguments]
 
-    def _once(self, arguments: Sequence[str], hear: Callable[[str], None] | None, feed: Feeding | None = None) -> Ended:
+    def _once(
+        self,
+        arguments: Sequence[str],
+        hear: Callable[[str], None] | None,
+        feed: Feeding | None = None,
+        beside: "Restic | None" = None,
+    ) -> Ended:
         listener = Listener(hear, self._reach.veil)
         noted: list[Path | None] = []
-        room = self._register.reserve()
-        with feed() if feed else nullcontext() as fed:
+        with (
+            ExitStack() as stack,
+            feed() if feed else nullcontext() as fed,
+        ):
+            rooms = [(one.register, stack.enter_context(one.register.room())) for one in (self, beside) if one]
             done = local.stream(
                 self._argv(arguments),
                 deadline=self._setting.deadline,
@@ -153,7 +171,7 @@ class Restic:
                 env=self._environment,
                 grace_seconds=_TIDY_SECONDS,
                 feed=fed,
-                began=lambda pid: noted.append(self._register.note(pid, reserved=room)),
+                began=lambda pid: noted.extend(register.note(pid, reserved=room) for register, room in rooms),
             )
         ended = listener.ended(self.version, done)
         if listener.has_tidied(ended.outcome, done.exit_code):
@@ -164,7 +182,7 @@ class Restic:
 
     def tidy(self) -> None:
         """Remove what dead processes of ours left; when there is no such record, that costs no call."""
-        dead = self._register.dead()
+        dead = self.register.dead()
         if not dead:
             return
         served = [start.began_us for start in dead.values() if start.there is not None]

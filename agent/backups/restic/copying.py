@@ -63,7 +63,7 @@ def copy(job: Job, source_job: Job, setting: Setting, wanted: Sequence[str]) -> 
     trees = {one.id: one.tree for one in here if one.id in set(wanted)}
     missing = [id_ for id_ in wanted if id_ in trees and id_ not in _originals(there, trees)]
     for begin in range(0, len(missing), AT_ONCE):
-        ended = target.call("copy", *options, *missing[begin : begin + AT_ONCE])
+        ended = target.call("copy", *options, *missing[begin : begin + AT_ONCE], beside=source)
         if ended.outcome is not Outcome.OK:
             return _failed(ended, source)
     if missing:

@@ -13,7 +13,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,14 @@ class Start:
     began_us: int
     exec_id: str
     there: int | None = None
+    began_ns: int = 0  # the same as `began_us`, since boot
+
+    def by(self, clock: Clock) -> "Start":
+        """The same as this clock would tell it: it may have been set back since."""
+        if not self.began_ns or self.boot_id != clock.boot_id:
+            return self
+        ago_us = (clock.boottime() - self.began_ns) // 1000
+        return dataclasses.replace(self, began_us=min(self.began_us, clock.now() - ago_us))
 
     def is_alive(self, clock: Clock) -> bool:
         """Whether this very process lives."""
@@ -141,35 +149,37 @@ class Register:
     def __init__(self, folder: Path, clock: Clock, exec_id: str) -> None:
         self._folder, self._clock, self._exec_id = folder, clock, exec_id
 
-    def reserve(self) -> Path:
+    @contextmanager
+    def room(self) -> Iterator[Path]:
         """Room for a note, taken before restic starts: on a full disk it is not even begun. OSError when there is none."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".", dir=self._folder)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(b" " * _NOTE_BYTES)
-        return Path(name)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(b" " * _NOTE_BYTES)
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
 
     def note(self, pid: int, *, reserved: Path | None = None, host: str = "", there: int | None = None) -> Path | None:
         """Write down that this process works there now, or serves process `there` of `host`; None when it has ended already."""
-        draft = reserved or self.reserve()
-        started = child.process_start(pid)
-        if started is None:
-            draft.unlink(missing_ok=True)
-            return None
-        start = Start(
-            pid=pid,
-            started=started,
-            boot_id=self._clock.boot_id,
-            host=socket.gethostname() if there is None else host,
-            there=there,
-            began_us=self._clock.now(),
-            exec_id=self._exec_id,
-        )
-        with draft.open("r+b") as stream:
-            stream.write(json.dumps(dataclasses.asdict(start)).encode().ljust(_NOTE_BYTES))
-        path = self._folder / f"{pid}-{started}"
-        draft.rename(path)
-        return path
+        with nullcontext(reserved) if reserved else self.room() as draft:
+            started = child.process_start(pid)
+            if started is None:
+                return None
+            start = Start(
+                pid=pid,
+                started=started,
+                boot_id=self._clock.boot_id,
+                host=socket.gethostname() if there is None else host,
+                there=there,
+                began_us=self._clock.now(),
+                began_ns=self._clock.boottime(),
+                exec_id=self._exec_id,
+            )
+            with draft.open("r+b") as stream:
+                stream.write(json.dumps(dataclasses.asdict(start)).encode().ljust(_NOTE_BYTES))
+            return draft.rename(self._folder / f"{pid}-{started}")
 
     def dead(self) -> dict[Path, Start]:
         """What is on record and lives no more."""
@@ -179,7 +189,7 @@ class Register:
         with suppress(FileNotFoundError):
             for path in sorted(self._folder.glob("[0-9]*")):
                 with suppress(OSError, ValueError, TypeError):
-                    yield path, Start(**json.loads(path.read_bytes()))
+                    yield path, Start(**json.loads(path.read_bytes())).by(self._clock)
 
 
 def remove_file(folder: Path, lock: Lock) -> None:

@@ -12,6 +12,7 @@ import pytest
 from agent.backups.restic import locks
 from agent.backups.restic.locks import Lock, Register, Start
 from agent.clock import MICROSECONDS, SystemClock
+from tests.fakes.clock import ToldClock
 
 CLOCK = SystemClock()
 NOW = 1_900_000_000 * MICROSECONDS
@@ -117,6 +118,28 @@ def test_a_start_is_on_record_while_it_lives_and_dead_when_it_is_not(tmp_path: P
     assert register.note(process.pid) is None
     locks.forget([path])
     assert register.dead() == {}
+
+
+def test_a_lock_that_was_renewed_after_the_clock_was_set_back_is_ours_still(tmp_path: Path) -> None:
+    clock = ToldClock()
+    register = Register(tmp_path / "starts", clock, "01A")
+    with subprocess.Popen(["sleep", "60"]) as process:
+        register.note(process.pid)
+        process.kill()
+    before_us = clock.now()
+    clock.step_seconds(-3600)
+    clock.pass_seconds(600)
+    (dead,) = register.dead().values()
+    renewed = Lock(id="a", at_us=clock.now(), exclusive=True, host=dead.host, user="root", pid=dead.pid)
+    older = dataclasses.replace(renewed, id="b", at_us=before_us - 3600 * 1_000_000 - 6 * MINUTE)
+    assert locks.ours_and_dead([renewed, older], [dead]) == [renewed]
+
+
+def test_where_nothing_is_noted_no_room_stays_taken(tmp_path: Path) -> None:
+    register = Register(tmp_path / "starts", CLOCK, "01A")
+    with register.room() as room:
+        assert room.stat().st_size > 0
+    assert list((tmp_path / "starts").iterdir()) == []
 
 
 def test_a_record_of_an_earlier_boot_is_of_a_dead_process(tmp_path: Path) -> None:
