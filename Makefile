@@ -1,5 +1,5 @@
 # This file is the whole interface for developers and CI; `make` alone says what there is.
-.PHONY: help run test check bench mutate lock
+.PHONY: help run test check types rules bench mutate lock
 .DEFAULT_GOAL := help
 
 PYTHON = .venv/bin/python
@@ -31,12 +31,17 @@ test: ## install what is missing, then check and run all tests
 
 check: ## ruff, formatting, types, storeys, house rules; then the longest files and functions, for looking
 	@.ci/setup test
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync types rules
+	@$(PYTHON) tests/longest.py
+
+types:
+	.venv/bin/mypy
+
+rules:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PYTHON) -m pytest -q tests/unit/test_house_rules.py
-	@$(PYTHON) tests/longest.py
 
 bench: ## measure, and write benchmarks/results/latest.json and latest.md
 	@.ci/setup test
