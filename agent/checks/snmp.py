@@ -34,6 +34,7 @@ from agent.transports.snmp.session import Access, Session
 _UPTIME = ber.oid("1.3.6.1.2.1.1.3.0")
 _IDENTITY = ber.oid("1.3.6.1.2.1.1.2.0")
 _LONGEST = 200  # characters of a text as a metric
+_MOST_ROWS = 5_000  # instances of one check; a device may tell of other ones at each look
 
 
 class SnmpOptions(ClosedModel):
@@ -128,6 +129,8 @@ async def _rows(asking: Session, options: SnmpOptions, before: _Memory, access: 
             name = name if name and name not in found else f"{name} ({index})" if name else index
             metrics, units = reading.metrics(name, row)
             found[name] = told(Verdict.OK, _summary(metrics), metrics=metrics, units=units)
+            if len(found) > _MOST_ROWS:
+                return told(Verdict.UNKNOWN, f"more than {_MOST_ROWS:,} rows: leave some out by where")
     if not found:
         summary = "no row matches" if any(columns) else "there is no such table"
         return told(Verdict.UNKNOWN, summary, memory=reading.left())

@@ -1,5 +1,6 @@
 """An SNMP agent that is told what to say, and how to misbehave: the faults that no real agent can be made to show."""
 
+import bisect
 import contextlib
 import dataclasses
 import socket
@@ -23,6 +24,7 @@ class Peer:
     mangle: Mangle = lambda _request, answer: [answer]
     requests: list[bytes] = dataclasses.field(default_factory=list)
     grows: bool = False  # for each row that is read there is one more
+    _order: list[bytes] = dataclasses.field(default_factory=list)
 
     def answer(self, data: bytes) -> bytes:
         """The honest answer to a v2c request."""
@@ -54,7 +56,9 @@ class Peer:
         return {ber.oid(name) for name in self.values}
 
     def _next(self, name: bytes) -> bytes | None:
-        later = sorted((one for one in self._held() if ber.numbers(one) > ber.numbers(name)), key=ber.numbers)
+        if len(self._order) != len(self.values):
+            self._order = sorted(self._held(), key=ber.numbers)
+        later = self._order[bisect.bisect_right(self._order, ber.numbers(name), key=ber.numbers) :][:2]
         if self.grows and len(later) < 2:
             top, _, row = max(self.values, key=lambda one: ber.numbers(ber.oid(one))).rpartition(".")
             self.values[f"{top}.{int(row) + 1}"] = (ber.INTEGER, b"\1")

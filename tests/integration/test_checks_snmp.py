@@ -34,6 +34,18 @@ def snmpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snmpd]:
         yield running
 
 
+def test_more_rows_than_anybody_watches_are_no_instances() -> None:
+    rows = {f"{STATES}.{row}": number(row % 2 + 1) for row in range(1, 5_002)}
+    with peering({UPTIME: number(1), **rows}) as peer:
+        look, narrowed = (
+            looks(Snmp, at(peer), options(table={"state": STATES}, **more), seconds=20)[0]
+            for more in ({}, {"where": {"state": "^2$"}})
+        )
+    assert (look.verdict, look.summary) == (Verdict.UNKNOWN, "more than 5,000 rows: leave some out by where")
+    assert not look.instances
+    assert len(narrowed.instances) == 2_501
+
+
 @pytest.fixture
 def secrets(tmp_path: Path) -> Secrets:
     """A folder with what opens the real agent."""
