@@ -162,7 +162,7 @@ def survivors(mutants: Sequence[Mutant], runs: Sequence[Run]) -> list[Mutant]:
             print(f"{done} of {len(mutants)}, {len(alive)} survive", flush=True)
     while under_way:
         alive += _collect(under_way)
-    return sorted(alive, key=lambda mutant: (mutant.path, mutant.line))
+    return sorted(alive, key=lambda mutant: (mutant.path, mutant.index))
 
 
 def _collect(under_way: dict[int, Mutant]) -> list[Mutant]:
@@ -218,8 +218,9 @@ def report(alive: Iterable[Mutant], total: int, reasons: Mapping[str, str], seco
             "numbers, true and false, sums, products, min/max, any/all) and runs the unit tests that call what was changed.",
             "It writes this file, and keeps the reasons. `make mutate ONLY=rounds` asks about one file, and writes nothing.",
             "",
-            f"On {time.strftime('%Y-%m-%d', time.gmtime())}, in {seconds / 60:.0f} minutes of processor time: {total} changes, of",
-            f"which {total - len(rows)} were noticed by a test; {len(rows)} were not, and each has its reason here:",
+            f"On {time.strftime('%Y-%m-%d', time.gmtime())} that took {seconds / 60:.0f} minutes of processor time. "
+            f"Of {total} changes {total - len(rows)} were noticed by a test,",
+            f"{len(rows)} were not:",
             "",
             "| change | why no test can or need notice it |",
             "|---|---|",
