@@ -218,9 +218,8 @@ def report(alive: Iterable[Mutant], total: int, reasons: Mapping[str, str], seco
             "numbers, true and false, sums, products, min/max, any/all) and runs the unit tests that call what was changed.",
             "It writes this file, and keeps the reasons. `make mutate ONLY=rounds` asks about one file, and writes nothing.",
             "",
-            f"On {time.strftime('%Y-%m-%d', time.gmtime())} that took {seconds / 60:.0f} minutes of processor time. "
-            f"Of {total} changes {total - len(rows)} were noticed by a test,",
-            f"{len(rows)} were not:",
+            f"On {time.strftime('%Y-%m-%d', time.gmtime())} that took {seconds / 60:.0f} minutes of processor time, for",
+            f"{total} changes. {total - len(rows)} were noticed by a test, {len(rows)} were not:",
             "",
             "| change | why no test can or need notice it |",
             "|---|---|",
