@@ -113,15 +113,25 @@ def test_what_a_host_saved_itself_is_told_proven_and_comes_back(there: There) ->
 
 
 @pytest.mark.parametrize(
-    ("said", "hint"),
-    [("", "apt-get install restic"), ("restic 0.13.1 compiled with go1.18 on linux/amd64", "a newer one")],
-    ids=["missing", "too old"],
+    ("name", "text", "hint"),
+    [
+        ("restic", "", "apt-get install restic"),
+        ("restic", "#!/bin/sh\necho restic 0.13.1 compiled with go1.18 on linux/amd64\n", "a newer one"),
+        ("sha256sum", "", "install coreutils"),
+    ],
+    ids=["no restic", "old restic", "no sha256sum"],
 )
-def test_a_host_without_a_restic_that_will_do_is_told_so(there: There, programs: Path, said: str, hint: str) -> None:
-    pretend(programs, f"#!/bin/sh\necho {said}\n")
-    if not said:
-        (programs / "restic").unlink()
-    result = there.vault.backup_apart("01A", route=there.route, options=HOST)
+def test_a_host_that_lacks_what_it_takes_is_told_so(
+    there: There, programs: Path, name: str, text: str, hint: str
+) -> None:
+    kept = (programs / name).rename(programs / "kept")
+    if text:
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    try:
+        result = there.vault.backup_apart("01A", route=there.route, options=HOST)
+    finally:
+        kept.rename(programs / name)
     assert (result.outcome, hint in result.hint, "run_from" in result.hint) == (Outcome.FAILED, True, True)
     assert "web1" in result.summary
 

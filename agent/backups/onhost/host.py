@@ -23,19 +23,17 @@ _BLOCK = 512  # bytes; what `stat` counts in
 _BLOCKS = re.compile(rb"([0-9]{1,18})  (/.*)", re.DOTALL)
 _HASH = re.compile(rb"([0-9a-f]{64})  (/.*)", re.DOTALL)
 _DEVICE = re.compile(rb"([0-9a-f]{1,8}:[0-9a-f]{1,8})  (/.*)", re.DOTALL)
-_KEPT = 50
 _MARK = "=hashed"
-_HASHING = """xargs -0 -r nice -n 10 sh -c 'stat --printf="%b  %n\\0" -- "$@"; sha256sum -z -- "$@"' sh"""
+_HASHING = """xargs -0 -r nice -n 10 sh -c 'stat --printf="%b  %n\\0" -- "$@"; sha256sum -z -- "$@"' sh 2>/dev/null"""
 _STAT = ("xargs", "-0", "-r", "stat", "--printf=%t:%T  %n\\0", "--")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """One look: the listing, its entries by path, what could not be read, and the restic that is there."""
+    """One look: the listing, its entries by path, and the restic that is there. What cannot be read, restic names."""
 
     told: Listing
     items: Mapping[str, Item]
-    unread: tuple[str, ...]
     version: Version
 
 
@@ -57,18 +55,18 @@ class Host:
         """What there is now; ToolError where it lacks a program, or makes no sense."""
         (self._line.work / _SCRIPT).write_bytes(os.fsencode(script.LOOK + self._listing()))
         said, complaints = self._answer(self._line.ssh("sh"), _SCRIPT)
-        return _seen(said, complaints, self._version(complaints))
+        return _seen(said, self._version(complaints))
 
     def look_again(self, first: Seen, files: Iterable[str]) -> tuple[Seen, dict[str, Content]]:
         """The same again, after the content of these files was looked at; of one that cannot be read there is none."""
         wanted = set(files)
         self._name_them(wanted)
         text = f"{_HASHING}\nprintf '{_MARK}\\0'\n{self._listing()}"
-        said, complaints = self._answer(self._line.ssh("sh", "-c", text), _NAMES)
+        said, _ = self._answer(self._line.ssh("sh", "-c", text), _NAMES)
         looked, _, listed = (b"\0" + said).partition(f"\0{_MARK}\0".encode())
         fields = looked.split(b"\0")
         hashes, blocks = _told(_HASH, fields, wanted), _told(_BLOCKS, fields, wanted)
-        seen = _seen(listed, complaints, first.version)
+        seen = _seen(listed, first.version)
         return seen, {
             path: Content(sha256, _has_holes(blocks.get(path), seen.items.get(path))) for path, sha256 in hashes.items()
         }
@@ -113,6 +111,11 @@ class Host:
                 f"the /bin/sh of {self._name} has no printf of its own: a password would show",
                 hint="make dash or bash its /bin/sh, or leave out `run_from: host`",
             )
+        if exit_code == script.NO_TOOLS:
+            raise ToolError(
+                f"{self._name} lacks one of {', '.join(script.TOOLS.split())}",
+                hint="install coreutils and findutils there, or leave out `run_from: host`",
+            )
         if exit_code == listing.NO_PRINTF:
             raise ToolError(
                 f"{self._name} has a find without -printf, as busybox has",
@@ -127,12 +130,9 @@ class Host:
             raise ToolError(f"on {self._name}: {error}", hint=hint) from None
 
 
-def _seen(said: bytes, complaints: str, version: Version) -> Seen:
+def _seen(said: bytes, version: Version) -> Seen:
     told = listing.read(said)
-    items = listing.tree(told, listing.items(told.records))
-    lines = [line.removeprefix("find: ") for line in complaints.splitlines() if line.startswith("find: ")]
-    unread = [line for line in lines if "No such file or directory" not in line]
-    return Seen(told=told, items=items, unread=tuple(unread[:_KEPT]), version=version)
+    return Seen(told=told, items=listing.tree(told, listing.items(told.records)), version=version)
 
 
 def _told(form: re.Pattern[bytes], fields: Iterable[bytes], wanted: Collection[str]) -> dict[str, str]:

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 
 from agent.backups.streaming.script import framed
 
-MISSING, NO_PRINTF = 91, 92  # exit codes: no restic there; a shell that would tell secrets to another program
+# Exit codes: no restic there; a shell that would tell secrets to another program; one of the tools is not there.
+MISSING, NO_PRINTF, NO_TOOLS = 91, 92, 93
+TOOLS = "nice sha256sum stat uname xargs"
 LOOK = f"""\
 if ! command -v restic >/dev/null 2>&1; then exit {MISSING}; fi
 case $(command -v printf) in printf) ;; *) exit {NO_PRINTF} ;; esac
+for tool in {TOOLS}; do command -v "$tool" >/dev/null 2>&1 || exit {NO_TOOLS}; done
 restic version >&2 </dev/null
 """
 MARK = "=restic "
