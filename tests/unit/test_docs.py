@@ -9,7 +9,7 @@ import pytest
 
 import agent.checks
 from agent.app import Builder
-from agent.checks import FAMILY, exchange, log, perfdata, reading, relaying, tcp, values
+from agent.checks import FAMILY, exchange, log, perfdata, reading, relaying, snmp, tabling, tcp, values
 from agent.model.config import Safety
 from agent.model.gate import Facts, Request, Scope, Trigger
 from agent.model.remedy import DEFAULT_LIMITS, Budget
@@ -152,8 +152,8 @@ def test_what_a_look_may_cost_is_what_the_code_allows() -> None:
         "body of a web page": [exchange.BODY_BYTES, reading.JSON_VALUES],
         "answer to `tcp": [tcp._ANSWER_BYTES],
         "answer to `sql": [relaying.MOST_BYTES, values.MOST],
-        "one command of a device": [device.MOST_BYTES],
-        "one look by SNMP": [session.MOST_BYTES, session.MOST_CELLS],
+        "one command of a device": [device.MOST_BYTES, values.MOST, tabling._SECONDS],
+        "one look by SNMP": [session.MOST_BYTES, session.MOST_CELLS, snmp._MOST_ROWS],
         "a log that is read on": [log._MOST_BYTES],
         "what is kept of it": [reading.SUMMARY_CHARACTERS, reading.EVIDENCE_CHARACTERS],
     }
