@@ -104,9 +104,11 @@ def test_any_shell_hands_over_url_and_password_by_pipes_alone(tmp_path: Path, sh
     assert not any("pass'word" in line or "rest:url" in line for line in rest)
 
 
-def item(path: str, kind: str = "file", *, ctime_ns: int = 5 * SECOND, size: int = 3, inode: int = 7) -> Item:
+def item(
+    path: str, kind: str = "file", *, ctime_ns: int = 5 * SECOND, size: int = 3, inode: int = 7, record: bytes = b""
+) -> Item:
     """One entry as the host lists it."""
-    return Item(path, kind, 0o644, 1, 2, size, 4 * SECOND, ctime_ns, (1, inode), 1, "", b"%d %d" % (ctime_ns, size))
+    return Item(path, kind, 0o644, 1, 2, size, 4 * SECOND, ctime_ns, (1, inode), 1, "", record)
 
 
 def node(path: str, kind: str = "file", *, second: int = 5, size: int = 3) -> dict[str, object]:
@@ -133,7 +135,7 @@ A = item("/srv/a")
     ("before", "after", "saved", "is_known"),
     [
         (A, A, node("/srv/a"), True),
-        (A, dataclasses.replace(A, record=b"other"), node("/srv/a"), False),  # changed between the looks
+        (A, item("/srv/a", record=b"other"), node("/srv/a"), False),  # changed between the looks
         (A, A, node("/srv/a", second=6), False),  # restic saw another one
         (A, A, node("/srv/a", size=4), False),
         (A, A, node("/srv/a", kind="fifo"), False),
