@@ -295,10 +295,15 @@ def test_nothing_that_a_target_sends_lands_outside_its_mirror(hostile: Far) -> N
             'for word; do [ "$word" = "" ] && exit 0; done; printf "f/644/0/0/1/1.0/1.0/1/1/1//etc/x"',
             "cut short",
         ),
+        (
+            "find",
+            '/usr/bin/find "$@" | /usr/bin/head -z -n 4; case "$*" in *%p*) exit 137 ;; esac',
+            "ended without a word",
+        ),
         ("tar", "exit 2", "sent none of"),
         ("tar", "exit 127", "ends too early"),
     ],
-    ids=["busybox", "a lie", "a tar that does nothing", "no tar"],
+    ids=["busybox", "a lie", "a find that is killed", "a tar that does nothing", "no tar"],
 )
 def test_a_target_that_cannot_or_will_not_answer_is_told(hostile: Far, name: str, script: str, words: str) -> None:
     program = hostile.vault.folder / "bin" / name

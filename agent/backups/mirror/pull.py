@@ -17,7 +17,7 @@ from agent.backups.mirror.plan import Plan
 from agent.backups.mirror.tree import Tree, settle, touch_folders
 from agent.backups.restic import paths, patterns
 from agent.backups.restic.wanted import Wanted
-from agent.errors import InputError, ToolError
+from agent.errors import InputError, ToolError, TransportError
 
 _ANSWER_BYTES = 1 << 30  # a listing: about 8 million entries
 _ANSWER, _SCRIPT = "answer", "script"
@@ -168,7 +168,9 @@ class _Pull:
         told = listing.read((work / _ANSWER).read_bytes())
         lines = [line for line in done.stderr.splitlines() if line.startswith("find: ")]
         unread = [line for line in lines if "No such file or directory" not in line]
-        if not told.is_complete and not unread and lines:
+        if not told.is_complete and not lines:
+            raise TransportError(f"{self._line.route.host.name}: find ended without a word", hint="run it again")
+        if not told.is_complete and not unread:
             told = dataclasses.replace(told, is_complete=True)  # it vanished while find went by: it is gone
         self._faults += [f"not read: {line.removeprefix('find: ')}" for line in unread[:_KEPT]]
         return told
