@@ -14,7 +14,7 @@ from agent.model.host import Connection, Host
 from agent.transports.ssh import SshPool
 from tests.lab.authority import Authority
 from tests.lab.network import command
-from tests.lab.sshd import Sshd, pin, running_sshd
+from tests.lab.sshd import SIZE, Sshd, pin, running_sshd
 from tests.lab.wait import until
 
 CLOCK = SystemClock()
@@ -56,7 +56,7 @@ def enter(pool: SshPool, there: Sshd, key_file: Path | None) -> str:
 
 
 def new_key(folder: Path, kind: str) -> Path:
-    command("ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(folder / "id"))
+    command("ssh-keygen", "-q", "-t", kind, *SIZE.get(kind, ()), "-N", "", "-f", str(folder / "id"))
     return folder / "id"
 
 

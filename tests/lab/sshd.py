@@ -6,7 +6,7 @@ import getpass
 import os
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,8 @@ from agent.transports import known_hosts
 from agent.transports.known_hosts import HostKey
 from tests.lab.network import command
 from tests.lab.wait import until
+
+SIZE: Mapping[str, Sequence[str]] = {"rsa": ("-b", "2048")}  # the usual 3072 take ssh-keygen a second more
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -82,7 +84,7 @@ def running_sshd(
     """
     host_key, key_file, log = folder / "host_key", folder / "id_user", folder / "sshd.log"
     for file, kind in ((host_key, host_key_type), (key_file, "ed25519")):
-        command("ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(file))
+        command("ssh-keygen", "-q", "-t", kind, *SIZE.get(kind, ()), "-N", "", "-f", str(file))
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd refuses to start without
     address = f"127.{64 + os.getpid() % 64}.{os.getpid() // 64 % 250 + 1}.1"
