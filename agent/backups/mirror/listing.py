@@ -3,7 +3,8 @@
 import dataclasses
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from agent.errors import ToolError
 
@@ -44,8 +45,7 @@ printf '=end %s\0' "$failed"
 """
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One entry as the target has it; `record` is the raw answer, another one whenever anything about it changed."""
 
     path: str
@@ -122,14 +122,18 @@ def read(answer: bytes) -> Listing:
     )
 
 
-def items(records: bytes) -> Iterator[Item]:
-    """The entries of raw records, in their order; ToolError at the first that no file system can have."""
+def items(records: bytes, read_already: Iterable[Item] = ()) -> Iterator[Item]:
+    """The entries of raw records, in their order; ToolError at the first that no file system can have.
+
+    Those that have been `read_already` are not read once more: in two listings of a host nearly all are the same.
+    """
+    same = {item.record: item for item in read_already}
     fields = records.split(b"\0")
     if fields.pop() or len(fields) % 2:
         raise ToolError("the list of files was cut short", hint="run it again")
     halves = iter(fields)
     for head, target in zip(halves, halves, strict=True):
-        yield _item(head, target)
+        yield same.get(head + b"\0" + target) or _item(head, target)
 
 
 def _item(head: bytes, target: bytes) -> Item:
@@ -163,7 +167,7 @@ def doubtful(item: Item) -> Item:
     found = _RECORD.match(item.record)
     assert found is not None
     record = item.record[: found.start(8)] + b"0.000000000" + item.record[found.end(9) :]
-    return dataclasses.replace(item, record=record)
+    return item._replace(record=record)
 
 
 def is_plain_path(path: bytes) -> bool:

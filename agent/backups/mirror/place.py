@@ -53,13 +53,14 @@ class Place:
         except FileNotFoundError:
             return b""
 
-    def before(self, boot_id: str) -> dict[str, Item]:
+    def before(self, boot_id: str, now: Iterable[Item] = ()) -> dict[str, Item]:
         """What the tree holds; nothing when that cannot be read: then everything is fetched again.
 
         What was written shortly before a crash may not have reached the disk: after a boot, each entry is looked at.
+        `now` is what the target has, most of it the same.
         """
         try:
-            known = {item.path: item for item in listing.items(self.known())}
+            known = {item.path: item for item in listing.items(self.known(), now)}
         except ToolError:
             return {}
         if self._boot.exists() and self._boot.read_text(encoding="ascii") == boot_id:

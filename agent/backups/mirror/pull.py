@@ -95,7 +95,7 @@ class _Pull:
             )
         now = listing.tree(told, listing.items(told.records))
         now = {path: item for path, item in now.items() if path in told.sources or not self._is_excluded(path)}
-        self._known = self._place.before(self._boot_id)
+        self._known = self._place.before(self._boot_id, now.values())
         self._pass_over(told, now)
         todo = plan.plan(self._known, now, is_wanted=self._is_wanted(told), is_complete=told.is_complete)
         if (refused := self._refusal(todo)) is not None:
@@ -184,7 +184,7 @@ class _Pull:
         for batch in plan.batches(todo.fetch):
             said = self._fetch(batch, now, told)
         if todo.fetch:
-            self._look_again(todo, (said.splitlines() or [""])[0][:300])
+            self._look_again(todo, now, (said.splitlines() or [""])[0][:300])
 
     def _remove(self, todo: Plan, now: Mapping[str, Item]) -> None:
         with Tree(self._place.tree) as mirror:
@@ -212,12 +212,12 @@ class _Pull:
         self._place.clear()
         return said
 
-    def _look_again(self, todo: Plan, said: str) -> None:
+    def _look_again(self, todo: Plan, now: Mapping[str, Item], said: str) -> None:
         """List once more: what changed since the first time may have changed in the middle of being fetched."""
         faults = list(self._faults)
         told = self._list()
         self._faults = faults
-        after = {item.path: item.record for item in listing.items(told.records)}
+        after = {item.path: item.record for item in listing.items(told.records, now.values())}
         for item in todo.fetch:
             if after.get(item.path) != item.record:
                 self._torn.add(item.path)
