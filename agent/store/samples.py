@@ -28,6 +28,7 @@ TENTH_US = 100_000
 _MOST_OFFSET = 65535
 _EACH = 10  # bytes of a sample in a batch: number, offset, value
 _LOST = 11  # of the 23 bits of a float32's mantissa, so many are rounded away
+MOST_INSTANCES = 20_000  # of one check, whose metrics are kept, ever: a host that invents names shall not fill the disk
 _HALF = 1 << _LOST - 1
 _HEAD = struct.Struct("<HHHI")  # first tenth of the hour, step in tenths (0: offsets follow), samples, first value
 
@@ -80,11 +81,16 @@ class Catalogue:
     def __init__(self) -> None:
         self._things: dict[Thing, Series] = {}
         self._shapes: dict[tuple[str, ...], tuple[str, ...]] = {}  # one copy of names that thousands of things share
+        self._instances: dict[str, int] = {}  # how many of a check are known
         self._last = 0
 
     def of(self, thing: Thing) -> Series:
         """The series of one thing, as far as they have been met here."""
         return self._things.get(thing, _NO_SERIES)
+
+    def may_grow(self, key: str) -> bool:
+        """Whether one more instance of a check may have series."""
+        return self._instances.get(key, 0) < MOST_INSTANCES
 
     def learn(self, tx: Tx, names: Sequence[Name]) -> list[int]:
         """The numbers of series; those that have none here get them, from the store or anew."""
@@ -103,6 +109,8 @@ class Catalogue:
 
     def _add(self, name: Name, number: int) -> None:
         before = self.of(_thing(name))
+        if name.instance and before is _NO_SERIES:
+            self._instances[name.key] = self._instances.get(name.key, 0) + 1
         names = (*before.names, name.metric)
         names = self._shapes.setdefault(names, names)
         self._things[_thing(name)] = Series(names, (*before.numbers, number))
@@ -143,7 +151,7 @@ class Gathering:
             numbers += known.numbers
             tenths += (tenth,) * len(values)
             kept += cast("Iterable[float]", values)
-        else:
+        elif known.names or not instance or self._catalogue.may_grow(key):
             named = ((Name(key, instance, metric), tenth, value) for metric, value in metrics.items())
             self._others += [(name, tenth, value) for name, tenth, value in named if not isinstance(value, str)]
 

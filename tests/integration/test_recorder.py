@@ -91,3 +91,32 @@ def test_metrics_that_come_and_go_or_turn_into_words_keep_their_own_series(tmp_p
             assert [sample.value for sample in found] == wanted, (instance, metric)
     workers.close()
     store.close()
+
+
+def test_a_host_that_invents_names_fills_neither_disk_nor_memory_with_their_samples(tmp_path: Path) -> None:
+    clock, workers = SystemClock(), Workers(1)
+    store = Store.open(tmp_path / "state", clock, migrate=True)
+    recorder, now = Recorder(store, clock, workers), clock.now()
+
+    async def work() -> None:
+        for turn in range(6):
+            names = (f"{turn}-{number}" for number in range(samples.MOST_INSTANCES // 4))
+            inner = {name: Look(verdict=Verdict.OK, summary="", metrics={"in": 1.0}) for name in ("eth0", *names)}
+            look = Look(verdict=Verdict.OK, summary="", instances=inner)
+            recorder.note(Result(key="s/c/ports@switch", begun_us=now, ended_us=now + turn, look=look))
+            recorder.note(seen("s/c/other@switch", now + turn, used=1.0))
+            await recorder.flush()
+
+    asyncio.run(work())
+    with store.read() as reader:
+        count = reader.exec_driver_sql("SELECT count(*) FROM series WHERE instance != ''").scalar_one()
+        kept = {
+            name: len(samples.read(reader, Name(key, name, metric), now - 10**6, now + 10**6))
+            for key, name, metric in (
+                ("s/c/ports@switch", "eth0", "in"), ("s/c/ports@switch", "5-7", "in"), ("s/c/other@switch", "", "used"),
+            )
+        }  # fmt: skip
+    assert count <= samples.MOST_INSTANCES + samples.MOST_INSTANCES // 4
+    assert kept == {"eth0": 6, "5-7": 0, "": 6}
+    workers.close()
+    store.close()
