@@ -44,6 +44,7 @@ def everything(parts: "Parts", told: Told = lambda _done, _of: None) -> Findings
     yield from _files(path, [str(problem) for problem in loaded.problems])
     if loaded.policies is None:
         return
+    yield from _lending(loaded.policies, clock)
     yield from _folders(loaded.policies)
     yield from _secrets(loaded.policies)
     yield from _playbooks(loaded.policies)
@@ -83,6 +84,12 @@ def _tool(name: str, argv: list[str], read: Callable[[str], str], mend: str, clo
         return Finding("ok", name, read(done.stdout or done.stderr))
     except ToolError as error:
         return Finding("fail", name, str(error), mend)
+
+
+def _lending(policies: "PolicySet", clock: "Clock") -> Findings:
+    """What lends a repository to a host whose own restic saves it; nobody else needs it."""
+    if any(getattr(backup.options, "run_from", "") == "host" for backup in policies.backups.values()):
+        yield _tool("rclone", ["rclone", "version"], _first_line, "apt-get install rclone", clock)
 
 
 def _first_line(text: str) -> str:

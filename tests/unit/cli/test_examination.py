@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from agent.cli.context import Parts
-from agent.cli.examination import Finding, everything, named_secrets
+from agent.cli.examination import Finding, _lending, everything, named_secrets
 from agent.clock import SystemClock
 from tests.fakes import policies
 
@@ -78,3 +78,21 @@ backups:
     loaded = policies.load_with(config, {"shop.yaml": text})
     assert loaded.policies is not None, loaded.problems
     assert named_secrets(loaded.policies) == ["reader", "restic-main", "shop-db", "shop-lock", "shop-token"]
+
+
+@pytest.mark.parametrize("run_from", ["agent", "host"])
+def test_what_lends_a_repository_is_looked_at_where_a_host_saves_itself(config: Path, run_from: str) -> None:
+    text = f"""
+version: 1
+service: shop
+hosts: web
+backups:
+  etc:
+    files: {{paths: [/etc], run_from: {run_from}}}
+    every: 6h
+"""
+    loaded = policies.load_with(config, {"shop.yaml": text})
+    assert loaded.policies is not None, loaded.problems
+    found = list(_lending(loaded.policies, SystemClock()))
+    assert [one.subject for one in found] == ["rclone"] * (run_from == "host")
+    assert all(one.says.startswith("rclone v1.") for one in found)
