@@ -7,7 +7,7 @@ import typer
 
 from agent.cli import ExitCode, output, plain, upkeep
 from agent.cli.context import parts_of, the_agent
-from agent.cli.following import POLL_NS, follow_job, tell, watched
+from agent.cli.following import POLL_NS, begun_or_none, follow_job, tell, watched
 from agent.cli.options import moment
 from agent.cli.output import AsJson, Column
 from agent.cli.wording import ago, local, person, plural, size
@@ -101,7 +101,7 @@ def _each(
 
 def _begin(agent: "Agent", kind: "ExecutionKind", backup: "Backup", reason: str, *, quiet: bool) -> "list[Execution]":
     async def work() -> "list[Execution]":
-        execution = await agent.rounds.begin(kind, backup, actor=person(), why=reason)
+        execution = await begun_or_none(agent, lambda: agent.rounds.begin(kind, backup, actor=person(), why=reason))
         if execution is None:
             room = f"there is no room for it: another job works on {backup.host}, or as many run as may"
             raise RefusedError(agent.rounds.why_not(backup) or room, hint="wait for it: watchkeeper status")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -27,6 +27,16 @@ class Show(Protocol):
 
     def look(self, run_dir: Path) -> None:
         """Show what is new in the run folder."""
+
+
+async def begun_or_none(agent: "Agent", begin: "Callable[[], Awaitable[Execution | None]]") -> "Execution | None":
+    """Begin it. Where there is no room, what a stopped daemon left is settled if it is over, and it is tried once more."""
+    found = await begin()
+    if found is None:
+        await agent.executor.adopt()
+        await agent.executor.poll()
+        found = await begin()
+    return found
 
 
 async def follow(agent: "Agent", execution: "Execution", show: Show) -> "Execution":

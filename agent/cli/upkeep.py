@@ -7,7 +7,7 @@ import typer
 
 from agent.cli import output
 from agent.cli.context import the_agent
-from agent.cli.following import follow_job, tell, watched
+from agent.cli.following import begun_or_none, follow_job, tell, watched
 from agent.cli.output import AsJson
 from agent.cli.wording import person
 from agent.errors import RefusedError
@@ -97,7 +97,9 @@ def _begin(
     agent: "Agent", kind: "ExecutionKind", place: "Place", args: Mapping[str, object], reason: str, *, quiet: bool
 ) -> "Execution":
     async def work() -> "Execution":
-        execution = await agent.caretaker.begin(kind, place, actor=person(), why=reason, args=args)
+        execution = await begun_or_none(
+            agent, lambda: agent.caretaker.begin(kind, place, actor=person(), why=reason, args=args)
+        )
         if execution is None:
             raise RefusedError(
                 f"repository {place.repository.name} is at work for somebody else",

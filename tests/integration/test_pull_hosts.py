@@ -20,6 +20,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 SOURCE = "/srv/kept-shop"
 USER = "keeper"
 MAY = f"echo '{USER} ALL=(root) NOPASSWD: ALL' >/etc/sudoers.d/{USER}; chmod 440 /etc/sudoers.d/{USER}"
+LONG_AGO = (
+    f"until [ $(($(date +%s) - $(stat -c %Z {SOURCE}/data))) -gt 3 ]; do sleep 0.1; done"  # its stamps can be trusted
+)
 SAME = "%P %y %m %U %G %T@ %n %l"
 FACTS = f"cd {{top}} && find . -type d -printf '{SAME}\\n' -o -printf '{SAME} %s\\n' | sort"  # a folder's size is its disk's
 
@@ -89,6 +92,7 @@ def way(request: pytest.FixtureRequest, keeper: tuple[LabHost, LabHost]) -> Iter
 
 @pytest.mark.usefixtures("way")
 def test_what_only_root_may_read_is_pulled_by_sudo_through_a_jump_host(far: Far) -> None:
+    far.host.exec(LONG_AGO)
     saved = far.backup("01A")
     assert (saved.outcome, saved.faults, saved.files) == (Outcome.OK, (), 3)
     there = far.host.exec(FACTS.format(top=SOURCE))

@@ -18,6 +18,7 @@ from agent.practices.gates import GATES
 from agent.registry import scan
 from agent.runtime.looking import CONNECT_SECONDS
 from agent.sinks.webhook import signature
+from agent.store import samples
 from agent.transports import device
 from agent.transports.dial import DEAD_AFTER_SECONDS
 from agent.transports.framing import SECTION_LIMIT
@@ -154,6 +155,7 @@ def test_what_a_look_may_cost_is_what_the_code_allows() -> None:
         "answer to `sql": [relaying.MOST_BYTES, values.MOST],
         "one command of a device": [device.MOST_BYTES, values.MOST, tabling._SECONDS],
         "one look by SNMP": [session.MOST_BYTES, session.MOST_CELLS, snmp._MOST_ROWS],
+        "instances of one check whose metrics are kept as samples": [samples.MOST_INSTANCES],
         "a log that is read on": [log._MOST_BYTES],
         "what is kept of it": [reading.SUMMARY_CHARACTERS, reading.EVIDENCE_CHARACTERS],
     }

@@ -258,6 +258,7 @@ class Listener:
 
     def complain(self, line: str) -> bool:
         """One line of stderr; False when nothing better can come."""
+        line = line.replace("subprocess sh: ", "subprocess ssh: ", 1)  # it names what we start its ssh by
         self.left_a_lock = self.left_a_lock or "while unlocking" in line or "failed to unlock" in line
         message = outcomes.read_message(line)
         if message is None:

@@ -13,6 +13,8 @@ from agent.transports import openssh
 
 _KNOWN = (PASSWORD_FILE, REPOSITORY_FILE, AWS_FILE, SSH_KEY_FILE)
 _SHORTEST = 4  # a shorter text stands everywhere, and is no password
+# Restic ends as soon as its ssh does, often before it has passed on why: a failed ssh closes its pipe a moment later.
+_HEARD = ("sh", "-c", '"$@" || { code=$?; sleep 0.5; exit $code; }', "sh")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +65,7 @@ def _sftp(found: Location, job: Job, setting: Setting) -> tuple[str, ...]:
     argv += ["-i", key, "-o", "IdentitiesOnly=yes"] if key else []
     argv += ["-p", str(found.port)] if found.port else []
     argv += ["-l", found.user] if found.user else []
-    command = f"sftp.command={shlex.join([*argv, '-s', '--', found.host, 'sftp'])}"
+    command = f"sftp.command={shlex.join([*_HEARD, *argv, '-s', '--', found.host, 'sftp'])}"
     return ("-o", '"' + command.replace('"', '""') + '"')  # restic reads options as a line of CSV
 
 
