@@ -151,6 +151,7 @@ def reload_cost(folder: Path) -> tuple[list[float], list[float], int]:
     validate_cost.lay_out(folder)
     agent = Builder(folder / "config.yaml").agent(migrate=True)
     agent.scheduler.adopt(agent.book.policies.checks.values())
+    garbage.settle()  # as the daemon does
     cpu, wall, moved = [], [], 0
     for turn in range(RELOADS + 1):
         before = agent.scheduler.places()

@@ -60,10 +60,12 @@ def expand(scene: Scene, windows: Mapping[str, WindowSpec], config_file: str) ->
     spans = list(expand_actions.company_windows(scene, windows, config_file, wrong))
     for document in whole:
         _check_top(scene, document, wrong)
-        checks += expand_checks.checks(scene, register, document, wrong)
         remedies += expand_actions.remedies(scene, register, document, wrong)
         backups += expand_backups.backups(scene, document, wrong)
         spans += expand_actions.windows(scene, document, wrong)
+    lines = _lines(scene, register, itertools.chain((r.host for r in remedies), (b.host for b in backups)))
+    for document in whole:
+        checks += expand_checks.checks(scene, register, document, lines, wrong)
     backups = list(expand_around.in_windows(backups, spans, scene.documents, wrong))
     wrong += _circles(scene, checks)
     wrong += expand_backups.devices_twice(backups, scene.documents)
@@ -72,8 +74,6 @@ def expand(scene: Scene, windows: Mapping[str, WindowSpec], config_file: str) ->
         for document in whole
         for recovery in expand_recoveries.recoveries(scene, register, document, backups, wrong)
     ]
-    lines = _lines(scene, checks, itertools.chain((r.host for r in remedies), (b.host for b in backups)))
-    checks = [_behind_its_line(check) if check.host in lines else check for check in checks]
     checks += watching.checks(backups, recoveries, scene.config.owner)
     reach = _reach(scene, checks, lines)
     by_key = {check.key: check for check in (*reach, *checks)}
@@ -193,23 +193,25 @@ def _reach(scene: Scene, checks: Iterable[Check], hosts: Iterable[str]) -> list[
     return [_reach_of(scene.config, name, usual, fastest.get(name)) for name in sorted(hosts)]
 
 
-def _lines(scene: Scene, checks: Iterable[Check], changed: Iterable[str]) -> set[str]:
+def _lines(scene: Scene, register: Register, changed: Iterable[str]) -> set[str]:
     """The hosts to which a line is kept: something logs in there, not only the agent that asks by SNMP or the like.
 
     To change a host, or to save it, also means to log in; to a device that happens too rarely to watch its line.
     """
-    asked = {check.host for check in checks if check.host is not None and check.run_from is RunFrom.HOST}
+    asked = {
+        host
+        for document in scene.documents.values()
+        for name, entry in enabled_checks(document)
+        if expand_checks.stands(scene, entry) is RunFrom.HOST
+        for host in register.checks.get(f"{document.service}/checks/{name}", ())
+        if host is not None
+    }
     kept = {host: scene.snapshot.hosts[host].connection for host in asked.union(changed)}
     return {
         host
         for host, connection in kept.items()
         if connection is Connection.SSH or (connection is Connection.NETWORK_CLI and host in asked)
     }
-
-
-def _behind_its_line(check: Check) -> Check:
-    needs = tuple(dict.fromkeys((reach_key(check.host or ""), *check.rules.needs)))
-    return dataclasses.replace(check, rules=dataclasses.replace(check.rules, needs=needs))
 
 
 def _reach_of(config: Config, host: str, usual: Pace, seconds: float | None) -> Check:

@@ -1,13 +1,13 @@
 """Checks on their hosts: each one rendered, its rules complete, every reference a key."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from agent.checks import refers
 from agent.closed import ClosedModel
 from agent.model.bounds import Bounds
-from agent.model.check import NO_HOST, Check, RemedyRules, Rules, RunFrom, key_of
+from agent.model.check import NO_HOST, Check, RemedyRules, Rules, RunFrom, key_of, reach_key
 from agent.model.host import Connection, Host
 from agent.model.look import Verdict
 from agent.policy import catalogue, limits, references, templates, when
@@ -22,7 +22,7 @@ from agent.policy.schema_items import RemedySpec
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Common:
-    """What a check is on every one of its hosts."""
+    """What a check is on every one of its hosts; it needs the line to those of them that have one."""
 
     item: str
     service: str
@@ -31,17 +31,21 @@ class Common:
     pace: Pace
     run_from: RunFrom
     owner: str
+    lines: Collection[str] = ()
     paused_until_us: int | None = None
 
 
-def checks(scene: Scene, register: Register, document: Document, wrong: list[Fault]) -> Iterator[Check]:
-    """All checks of a document, on all their hosts."""
+def checks(
+    scene: Scene, register: Register, document: Document, lines: Collection[str], wrong: list[Fault]
+) -> Iterator[Check]:
+    """All checks of a document, on all their hosts; `lines` are the hosts whose connection is a check of its own."""
     for name in document.checks:
         hosts = register.checks.get(f"{document.service}/checks/{name}", ())
         common = _common(scene, register, document, name, hosts, wrong) if hosts else None
         if common is not None:
             until_us = paused_until(scene, common.entry.spec, common.place, wrong)
-            yield from _spread(scene, register, dataclasses.replace(common, paused_until_us=until_us), hosts, wrong)
+            common = dataclasses.replace(common, lines=lines, paused_until_us=until_us)
+            yield from _spread(scene, register, common, hosts, wrong)
 
 
 def _common(
@@ -77,10 +81,16 @@ def paused_until(scene: Scene, item: Item, place: Place, wrong: list[Fault]) -> 
         return None
 
 
+def stands(scene: Scene, entry: CheckEntry) -> RunFrom:
+    """Where a probe looks from: what its policy says, else what is its own way."""
+    run_from: RunFrom = entry.spec.run_from or scene.known.probes[entry.kind].RUN_FROM  # type: ignore[attr-defined]
+    return run_from
+
+
 def _stand(scene: Scene, entry: CheckEntry, hosts: Hosts, place: Place, wrong: list[Fault]) -> RunFrom | None:
     """Where the probe stands, or a fault when it cannot stand there."""
     probe: Any = scene.known.probes[entry.kind]
-    run_from: RunFrom = entry.spec.run_from or probe.RUN_FROM
+    run_from = stands(scene, entry)
     at = place / ("run_from" if entry.spec.run_from is not None else entry.kind)
     message = None
     if refers(probe) is not None:
@@ -147,7 +157,7 @@ def _spread(scene: Scene, register: Register, common: Common, hosts: Hosts, wron
             ladder_critical=critical,
             remedies=_remedy_rules(register, (*warning, *critical), name, wrong),
         )
-        yield dataclasses.replace(_check(common, name, options, rules), members=members)
+        yield _check(common, name, options, rules, members)
 
 
 def elsewhere(scene: Scene, register: Register, item: str, host: Host, wrong: list[Fault]) -> Check | None:
@@ -161,7 +171,9 @@ def elsewhere(scene: Scene, register: Register, item: str, host: Host, wrong: li
     return _check(common, host.name, options, Rules(key=key_of(item, host.name), warn=warn, crit=crit))
 
 
-def _check(common: Common, host: str | None, options: ClosedModel, rules: Rules) -> Check:
+def _check(
+    common: Common, host: str | None, options: ClosedModel, rules: Rules, members: tuple[str, ...] = ()
+) -> Check:
     spec = common.entry.spec
     return Check(
         key=rules.key,
@@ -175,6 +187,7 @@ def _check(common: Common, host: str | None, options: ClosedModel, rules: Rules)
         timeout_seconds=common.pace.timeout_seconds,
         retry_every_seconds=common.pace.retry_seconds,
         rules=rules,
+        members=members,
         title=spec.title,
         runbook=spec.runbook,
         owner=common.owner,
@@ -257,9 +270,9 @@ def _members(
 
 
 def _needs(register: Register, common: Common, host: Host | None, wrong: list[Fault]) -> tuple[str, ...]:
-    """The keys of the parents that its policy names."""
+    """The keys of its parents: the line to its host, and those that its policy names."""
     name = host.name if host is not None else None
-    keys: list[str] = []
+    keys = [reach_key(name)] if name is not None and name in common.lines else []
     for index, text in enumerate(common.entry.spec.needs):
         place = common.place / "needs" / index
         try:
