@@ -161,7 +161,7 @@ class Duties:
 
     def start_due(self) -> Awaitable[None] | None:
         """Take up what others left, and start what is due."""
-        is_news = self._is_news("executions")
+        is_news = self._is_news("executions") or self._agent.executor.is_behind()
         return self._start_due(is_news=is_news) if is_news or self._are_due() else None
 
     def _are_due(self) -> bool:

@@ -76,6 +76,8 @@ class Executor:
         self._failpoint = failpoint
         self._running: dict[str, Execution] = {}
         self._put_off: dict[str, int] = {}
+        self._never_began: dict[str, Finish] = {}  # by execution, until that is written down
+        self._behind_ns: int | None = None  # something could not be adopted, and is tried again from then on
         self._attend: Callable[[Execution], Awaitable[None]] | None = None
 
     def attend_by(self, attend: Callable[[Execution], Awaitable[None]]) -> None:
@@ -98,7 +100,9 @@ class Executor:
             otherwise=lambda error: f"it could not be started: {error}",
         )
         if isinstance(started, str):
-            await self._settle(execution, Finish(state=ExecutionState.FAILED, summary=started))
+            self._never_began[execution.id] = Finish(state=ExecutionState.FAILED, summary=started)
+            self._running[execution.id] = execution  # so that an end that cannot be written down now is settled later
+            await self._settle(execution, self._never_began[execution.id])
             return
         watched = execution
         try:
@@ -125,23 +129,37 @@ class Executor:
 
     async def adopt(self) -> None:
         """After a start: take up what runs, settle what ended meanwhile, cancel what never began."""
+        adopted = [
+            await guard(f"adopting {execution.number}", self._adopt(execution), otherwise=lambda _: False)
+            for execution in await self._workers.look(self._left)
+        ]
+        again_ns = self._clock.boottime() + int(AGAIN_SECONDS * NANOSECONDS)
+        self._behind_ns = None if all(adopted) else again_ns
+
+    def is_behind(self) -> bool:
+        """Whether something could not be adopted, and it is time to try again."""
+        return self._behind_ns is not None and self._clock.boottime() >= self._behind_ns
+
+    def _left(self) -> list[Execution]:
+        """What has not ended by the record, and is looked after by no process; what has no shim is taken up elsewhere."""
         with self._store.read() as reader:
             found = executions.open_ones(reader)
-        for execution in found:
-            if execution.id in self._running or self._is_looked_after(execution):
-                continue
-            if execution.kind not in self._works:  # what has no shim is taken up elsewhere
-                continue
+        return [one for one in found if one.kind in self._works and not self._is_looked_after(one)]
+
+    async def _adopt(self, execution: Execution) -> bool:
+        if execution.id in self._running:
+            return True
+        shim = child.kept_by(self.run_dir(execution))
+        if execution.state is ExecutionState.INTENT and (shim is None or shim.pid == 0):
+            if await self._workers.look(child.forbid, self.run_dir(execution)):
+                finish = Finish(state=ExecutionState.CANCELLED, summary="the agent stopped before it began")
+                await self._settle(execution, finish)
+                return True
             shim = child.kept_by(self.run_dir(execution))
-            if execution.state is ExecutionState.INTENT and (shim is None or shim.pid == 0):
-                if await self._workers.look(child.forbid, self.run_dir(execution)):
-                    finish = Finish(state=ExecutionState.CANCELLED, summary="the agent stopped before it began")
-                    await self._settle(execution, finish)
-                    continue
-                shim = child.kept_by(self.run_dir(execution))
-            if execution.state is ExecutionState.INTENT and shim is not None:
-                execution = await self._workers.write(self._dispatched, execution, shim)  # noqa: PLW2901
-            self._running[execution.id] = execution
+        if execution.state is ExecutionState.INTENT and shim is not None:
+            execution = await self._workers.write(self._dispatched, execution, shim)
+        self._running[execution.id] = execution
+        return True
 
     def _is_looked_after(self, execution: Execution) -> bool:
         """Whether the process that filed it lives: another one, or this one, which may just be starting it."""
@@ -163,6 +181,9 @@ class Executor:
 
     async def _follow(self, execution: Execution) -> bool:
         """Settle it if it has ended; whether it has."""
+        if execution.id in self._never_began:
+            await self._settle(execution, self._never_began[execution.id])
+            return True
         ended = child.peek(self.run_dir(execution), _shim(execution), self._clock)
         if not isinstance(ended, child.Running):
             await self._settle(execution, self._judge(execution, ended))
@@ -187,9 +208,9 @@ class Executor:
             after = await self._workers.write(self._record, execution, finish)
         except ConflictError:
             logger.debug("%s was settled by another process", execution.number)
-            self._running.pop(execution.id, None)
-            return
+            after = _nothing
         self._running.pop(execution.id, None)  # not before: what could not be written down is settled later
+        self._never_began.pop(execution.id, None)
         after()
 
     def _record(self, execution: Execution, finish: Finish) -> Callable[[], None]:
@@ -214,6 +235,10 @@ class Executor:
                 policy_generation=self._book.generation,
             ),
         )  # fmt: skip
+
+
+def _nothing() -> None:
+    """Another process saw to what follows."""
 
 
 def release(tx: Tx, execution: Execution) -> None:

@@ -2,16 +2,16 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from agent.clock import SystemClock
-from agent.errors import StoreError
+from agent.errors import InputError, StoreError
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.runtime.book import Book
-from agent.runtime.executor import Executor, Finish, this_process
+from agent.runtime.executor import AGAIN_SECONDS, Executor, Finish, this_process
 from agent.runtime.workers import Workers
 from agent.store import counters, executions, ids, leases
 from agent.store.engine import Store
@@ -29,8 +29,11 @@ class Told:
 
     full: int = 0
     garbled: bool = False
+    missing: bool = False
 
     def packet(self, _: Execution, run_dir: Path) -> Packet:
+        if self.missing:
+            raise InputError("its policy is gone")
         return Packet(argv=("/bin/true",), cwd="/", env={}, timeout_seconds=30.0)
 
     def finish(self, _: Execution, run_dir: Path, ended: Ended, /) -> Finish:
@@ -64,16 +67,18 @@ class Scene:
             works={ExecutionKind.BACKUP: self.work},
         )  # fmt: skip
 
-    def filed(self) -> Execution:
+    def filed(self, by: Sequence[object] | None = None) -> Execution:
+        """An intent that holds its host; by this process, unless another is named."""
         with self.store.write() as tx:
             identity = ids.ulid(self.clock)
             made = Execution(
                 id=identity, number=counters.next_number(tx, "RUN"), kind=ExecutionKind.BACKUP, item="x", service="x",
                 host="here", state=ExecutionState.INTENT, actor="agent", why="", correlation_id="x", episode=1, attempt=1,
                 boot_id=self.clock.boot_id, deadline_ns=0, intent_at_us=self.clock.now(), run_dir=f"runs/{identity}",
-                args={"filed_by": this_process(self.clock)},
+                args={"filed_by": by or this_process(self.clock)},
             )  # fmt: skip
             executions.insert(tx, made)
+            leases.acquire(tx, name=f"saving:{made.number}", owner=made.id, pid=0, started=0, deadline_ns=0)
         return made
 
     def state(self, execution: Execution) -> ExecutionState:
@@ -81,6 +86,10 @@ class Scene:
             found = executions.get(reader, execution.id)
         assert found is not None
         return found.state
+
+    def held(self) -> list[str]:
+        with self.store.read() as reader:
+            return [lease.owner for lease in leases.held(reader)]
 
     async def drive(self, *started: Execution) -> None:
         """As the daemon does, until nothing runs; a minute passes for each look."""
@@ -119,12 +128,42 @@ def test_an_end_that_cannot_be_read_is_what_a_lost_one_is_and_holds_nothing_for_
     """What may be repeated is repeated: of a backup, nobody needs to find out how far it came."""
     scene.work.garbled = True
     one = scene.filed()
-    with scene.store.write() as tx:
-        leases.acquire(tx, name="saving:here", owner=one.id, pid=0, started=0, deadline_ns=0)
     asyncio.run(scene.drive(one))
     assert scene.state(one) is ExecutionState.FAILED
     with scene.store.read() as reader:
         ended = executions.get(reader, one.id)
-        assert leases.held(reader) == []
+    assert scene.held() == []
     assert ended is not None
     assert ended.summary == "it ended with 0, and its record cannot be read: no JSON"
+
+
+def test_a_start_that_failed_and_could_not_be_written_down_holds_nothing_for_ever(scene: Scene) -> None:
+    """Nobody else takes it up while the process lives that filed it."""
+    scene.work.missing, scene.work.full = True, 2
+    one = scene.filed()
+
+    async def start_and_drive() -> None:
+        with pytest.raises(StoreError):
+            await scene.executor.start(one)
+        assert scene.held() == [one.id]
+        await scene.drive()
+
+    asyncio.run(start_and_drive())
+    assert (scene.state(one), scene.held()) == (ExecutionState.FAILED, [])
+    with scene.store.read() as reader:
+        ended = executions.get(reader, one.id)
+    assert ended is not None
+    assert ended.summary == "it could not be started: its policy is gone"
+
+
+def test_what_cannot_be_adopted_now_keeps_nothing_else_from_it_and_is_adopted_later(scene: Scene) -> None:
+    """A disk that was full at the very moment when a crashed agent came back."""
+    scene.work.full = 1
+    first, second = scene.filed(by=(1, 1, "an earlier boot")), scene.filed(by=(1, 1, "an earlier boot"))
+    asyncio.run(scene.executor.adopt())
+    assert (scene.state(first), scene.state(second)) == (ExecutionState.INTENT, ExecutionState.CANCELLED)
+    assert not scene.executor.is_behind(), "it is not tried again and again at once"
+    scene.clock.pass_seconds(AGAIN_SECONDS)
+    assert scene.executor.is_behind()
+    asyncio.run(scene.executor.adopt())
+    assert (scene.state(first), scene.held(), scene.executor.is_behind()) == (ExecutionState.CANCELLED, [], False)
