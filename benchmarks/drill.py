@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.backups import RESULT, DrillResult, Kind, load_result
-from agent.model.backup import DrillOrder
+from agent.model.proof import DrillOrder
 from benchmarks.backup import ordered
 from benchmarks.measuring import Cost, Figure, cost, result
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 from agent.backups import papers
 from agent.clock import Deadline
 from agent.errors import InputError
-from agent.model.backup import Cycle, DrillOrder, Older, Point, Proof
 from agent.model.device import Device, Revision
 from agent.model.host import Connection
+from agent.model.proof import Cycle, DrillOrder, Older, Point, Proof
 from agent.registry import stamp
 from agent.transports.openssh import Route
 

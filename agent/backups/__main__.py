@@ -130,4 +130,7 @@ class _Reporter:
 
 if __name__ == "__main__":
     gc.disable()  # short-lived and without cycles worth collecting: walks over its own objects would only cost
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # all is written: to take the interpreter down in good order would only cost as well

@@ -16,8 +16,9 @@ from agent.errors import InputError
 
 if TYPE_CHECKING:
     from agent.backups.restic.preview import Preview
-    from agent.model.backup import Backup, Point
+    from agent.model.backup import Backup
     from agent.model.execution import Execution
+    from agent.model.proof import Point
     from agent.runtime.agent import Agent
 
 LOOK_SECONDS = 600.0

@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from agent.model.backup import Backup, Point, Proof, Standing
+from agent.model.backup import Backup, Standing
 from agent.model.look import Look, Verdict
+from agent.model.proof import Point, Proof
 from agent.practices import proofs
 
 MICROSECONDS = 1_000_000

@@ -6,8 +6,9 @@ Values in, values out: the drills themselves are done in agent/backups.
 import math
 from collections.abc import Sequence
 
-from agent.model.backup import Backup, Cycle, DrillOrder, Proof
+from agent.model.backup import Backup
 from agent.model.cadence import Cadence, Every
+from agent.model.proof import Cycle, DrillOrder, Proof
 from agent.practices import calendar
 
 MICROSECONDS = 1_000_000

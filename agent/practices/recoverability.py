@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from agent.model.backup import Backup, Point, Proof
+from agent.model.backup import Backup
+from agent.model.proof import Point, Proof
 
 MICROSECONDS = 1_000_000
 DAY_US = 86_400 * MICROSECONDS

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from agent.model.backup import Point
 from agent.model.cadence import Cadence
 from agent.model.look import Look, Verdict
+from agent.model.proof import Point
 from agent.model.upkeep import CheckPlan
 from agent.practices import calendar
 

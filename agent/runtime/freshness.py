@@ -6,10 +6,11 @@ from typing import Any
 
 from agent.clock import MICROSECONDS, Clock
 from agent.errors import AgentError
-from agent.model.backup import Backup, Point, Standing
+from agent.model.backup import Backup, Standing
 from agent.model.check import Check
 from agent.model.execution import OPEN_STATES, Execution, ExecutionKind, ExecutionState
 from agent.model.look import Look
+from agent.model.proof import Point
 from agent.practices import backups as practice
 from agent.practices import proofs
 from agent.practices.backups import Known

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterator
 
 from agent.backups import Outcome
-from agent.model.backup import Backup, Point
+from agent.model.backup import Backup
 from agent.model.execution import OPEN_STATES, Execution, ExecutionKind, ExecutionState
+from agent.model.proof import Point
 from agent.model.upkeep import Finding, Holding, Recorded, Strange
 from agent.practices import calendar
 from agent.practices import upkeep as practice

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.clock import Clock, rfc3339
-from agent.model.backup import Backup, Point, Proof
+from agent.model.backup import Backup
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.model.proof import Point, Proof
 from agent.practices import places, proofs
 from agent.practices import recoverability as practice
 from agent.practices.places import Place

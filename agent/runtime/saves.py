@@ -12,9 +12,10 @@ from agent.backups.restic import sandbox
 from agent.clock import NANOSECONDS, Clock
 from agent.closed import as_plain
 from agent.errors import InputError
-from agent.model.backup import Backup, DrillOrder
+from agent.model.backup import Backup
 from agent.model.device import Revision
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.model.proof import DrillOrder
 from agent.practices import proofs
 from agent.practices.berths import Full, Wish
 from agent.runtime import berthing, devices, filing, holds, repositories

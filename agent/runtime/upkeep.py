@@ -11,11 +11,12 @@ from agent.backups.restic.copying import FROM
 from agent.backups.restic.upkeep import ERRAND, PLAN, RESULT, Errand, Task
 from agent.clock import NANOSECONDS, Clock
 from agent.errors import AgentError, InputError
-from agent.model.backup import Backup, Point, Repository
+from agent.model.backup import Backup, Repository
 from agent.model.check import Check, item_of
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.model.journal import Entry
 from agent.model.look import Look
+from agent.model.proof import Point
 from agent.model.upkeep import Finding, Strange
 from agent.practices import places
 from agent.practices import upkeep as practice

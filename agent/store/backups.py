@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from agent.model.backup import Cycle, Older, Point, Proof
+from agent.model.proof import Cycle, Older, Point, Proof
 from agent.store.canonical import clean, dumps, loads
 from agent.store.tables import points as points_table
 from agent.store.tables import proofs as proofs_table

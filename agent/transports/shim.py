@@ -8,7 +8,6 @@ when a signal ended its child, it kills them all until none is left. When the ch
 alone: a playbook may have started a service on this machine.
 """
 
-import ctypes
 import json
 import os
 import resource
@@ -271,6 +270,8 @@ def _mapping(value: object) -> dict[str, str]:
 
 
 def _prctl(option: int, value: int) -> None:
+    import ctypes  # those that only know the shim need none of it
+
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from agent.model.backup import Proof
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.model.proof import Proof
 from agent.store import backups
 from tests.acceptance.world import World
 

@@ -18,8 +18,9 @@ import pytest
 from agent.backups import DrillResult, Kind
 from agent.backups.restic.outcome import CODED
 from agent.backups.restic.version import parse_version
-from agent.model.backup import Backup, Point, Repository
+from agent.model.backup import Backup, Repository
 from agent.model.look import Verdict
+from agent.model.proof import Point
 from agent.practices import backups as practice
 from tests.vault import TOP, Vault
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.backups import BackupResult, DrillResult, Outcome
-from agent.model.backup import Cycle, DrillOrder
+from agent.model.proof import Cycle, DrillOrder
 from tests.vault import Vault
 
 FILES = 30

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy.event import listen
 
-from agent.model.backup import Point
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.model.proof import Point
 from agent.runtime.book import Book
 from agent.runtime.caretaker import Caretaker
 from agent.runtime.executor import Executor

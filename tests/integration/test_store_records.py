@@ -7,9 +7,9 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.errors import ConflictError, OwnedError, StoreError
-from agent.model.backup import Cycle, Older, Point, Proof
 from agent.model.journal import Entry
 from agent.model.look import Look, Measure, Result, Verdict
+from agent.model.proof import Cycle, Older, Point, Proof
 from agent.store import (
     backups,
     counters,

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from agent.model.backup import Backup, Point, Proof, Repository
+from agent.model.backup import Backup, Repository
 from agent.model.cadence import At, Every
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.model.proof import Point, Proof
 from agent.model.upkeep import CheckPlan, Keep
 from agent.practices import places
 from agent.practices import upkeep as practice

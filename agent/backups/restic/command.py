@@ -7,7 +7,6 @@ import json
 import math
 import os
 import re
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
@@ -203,7 +202,7 @@ class Restic:
         if not ours:
             return True
         now_us = self._setting.deadline.clock.now()
-        if not locks.may_unlock(found, ours, socket.gethostname(), now_us, locks.name_of):
+        if not locks.may_unlock(found, ours, os.uname().nodename, now_us, locks.name_of):
             return False
         return self._once(["unlock"], None).outcome is Outcome.OK
 

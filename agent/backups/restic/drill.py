@@ -14,7 +14,7 @@ from agent.backups.restic.rehearsal import Rehearsed, rehearse
 from agent.backups.restic.selection import Selection
 from agent.clock import NANOSECONDS, Clock, Deadline
 from agent.errors import AgentError
-from agent.model.backup import Older
+from agent.model.proof import Older
 
 _MICROSECONDS = 1_000_000
 Probe = Callable[[Path, Deadline], list[str]]  # the faults of what was restored there; TimeoutError when time is up

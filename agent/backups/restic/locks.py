@@ -6,11 +6,8 @@ processes in other containers, and of machines that slept; ours asks for a recor
 
 import dataclasses
 import json
-import logging
 import os
 import re
-import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -23,7 +20,6 @@ from agent.errors import AgentError
 from agent.transports import child
 from agent.transports.child import Shim
 
-logger = logging.getLogger(__name__)
 FOLDER = "restic-starts"
 STALE_US = 30 * 60 * MICROSECONDS  # restic renews a lock every 5 minutes, and calls one stale after 30
 _MARGIN_US = 5 * 60 * MICROSECONDS  # for the clock to be corrected while it runs, and for a call to take
@@ -153,13 +149,13 @@ class Register:
     def room(self) -> Iterator[Path]:
         """Room for a note, taken before restic starts: on a full disk it is not even begun. OSError when there is none."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".", dir=self._folder)
+        draft = self._folder / f".{os.getpid()}-{threading.get_native_id()}-{self._clock.boottime()}"
         try:
-            with os.fdopen(handle, "wb") as stream:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
                 stream.write(b" " * _NOTE_BYTES)
-            yield Path(name)
+            yield draft
         finally:
-            Path(name).unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
 
     def note(self, pid: int, *, reserved: Path | None = None, host: str = "", there: int | None = None) -> Path | None:
         """Write down that this process works there now, or serves process `there` of `host`; None when it has ended already."""
@@ -171,7 +167,7 @@ class Register:
                 pid=pid,
                 started=started,
                 boot_id=self._clock.boot_id,
-                host=socket.gethostname() if there is None else host,
+                host=os.uname().nodename if there is None else host,
                 there=there,
                 began_us=self._clock.now(),
                 began_ns=self._clock.boottime(),
@@ -195,7 +191,9 @@ class Register:
 def remove_file(folder: Path, lock: Lock) -> None:
     """Remove exactly this lock from a repository of this machine."""
     (folder / "locks" / lock.id).unlink(missing_ok=True)
-    logger.warning("removed the lock of %s, which was ours and is dead", lock.told())
+    import logging  # hardly any job has a word to say: it starts sooner without
+
+    logging.getLogger(__name__).warning("removed the lock of %s, which was ours and is dead", lock.told())
 
 
 def forget(records: Iterable[Path]) -> None:

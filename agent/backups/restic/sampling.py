@@ -13,7 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from agent.errors import AgentError
-from agent.model.backup import Cycle
+from agent.model.proof import Cycle
 
 KEY_FILE = "drill-order"
 _KEY_BYTES = 32

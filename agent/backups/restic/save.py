@@ -5,7 +5,6 @@ import dataclasses
 import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -79,6 +78,8 @@ def _counting(recorder: Recorder) -> Iterator[Callable[[], bool]]:
     if census is None or not recorder.is_first:
         yield lambda: census is not None and census.take()
         return
+    from concurrent.futures import ThreadPoolExecutor  # most backups have next to nothing to hash
+
     with ThreadPoolExecutor(max_workers=1) as pool:
         taking = pool.submit(census.take)
         try:

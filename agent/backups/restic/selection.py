@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.backups.restic import manifest, paths, sampling
 from agent.backups.restic.manifest import Entry, Header
 from agent.backups.restic.sampling import Slice
-from agent.model.backup import Cycle
+from agent.model.proof import Cycle
 
 _NEWEST_OF = 20  # of so many drawn files, one of the newest comes on top
 _LARGEST_OF = 100

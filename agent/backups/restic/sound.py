@@ -5,7 +5,6 @@ was killed, or somebody who could reach that server put it there.
 """
 
 import hashlib
-import logging
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -13,7 +12,6 @@ from pathlib import Path
 
 from agent.clock import MICROSECONDS
 
-logger = logging.getLogger(__name__)
 FOLDERS = ("index", "snapshots")
 _ID = re.compile(r"[0-9a-f]{64}")
 _LARGEST = 1 << 30  # bytes; an index has a few million
@@ -46,7 +44,9 @@ def mend_since(folder: Path, since_us: int) -> list[str]:
 def _removed(broken: Iterable[Path]) -> Iterator[str]:
     for path in broken:
         path.unlink(missing_ok=True)
-        logger.warning("removed %s, which restic did not write, or not to its end", path)
+        import logging  # hardly any job has a word to say: it starts sooner without
+
+        logging.getLogger(__name__).warning("removed %s, which restic did not write, or not to its end", path)
         yield f"removed from the repository, for restic did not write it to its end: {path.parent.name}/{path.name}"
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.backups.restic import sampling
 from agent.errors import AgentError
-from agent.model.backup import Cycle
+from agent.model.proof import Cycle
 
 KEYS = st.binary(min_size=32, max_size=32)
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from agent.model.backup import Backup, DrillPlan, Point, Proof, Repository, Standing
+from agent.model.backup import Backup, DrillPlan, Repository, Standing
 from agent.model.cadence import Every
 from agent.model.look import Verdict
+from agent.model.proof import Point, Proof
 from agent.practices import backups
 from agent.practices.backups import Known
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.backups.restic import sampling
-from agent.model.backup import Backup, Cycle, DrillPlan, Proof, Repository
+from agent.model.backup import Backup, DrillPlan, Repository
 from agent.model.cadence import At, Cadence, Every
+from agent.model.proof import Cycle, Proof
 from agent.practices import proofs
 
 SECOND = 1_000_000

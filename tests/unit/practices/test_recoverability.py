@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from agent.model.backup import Backup, Point, Proof, Repository
+from agent.model.backup import Backup, Repository
+from agent.model.proof import Point, Proof
 from agent.practices import recoverability
 from agent.practices.recoverability import Cost, Measured, Trial
 

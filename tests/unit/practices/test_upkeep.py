@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.model.backup import Point
 from agent.model.cadence import At, Cadence, Every
 from agent.model.look import Verdict
+from agent.model.proof import Point
 from agent.model.upkeep import CheckPlan
 from agent.practices import upkeep
 from agent.practices.upkeep import MICROSECONDS, Facts
