@@ -152,8 +152,9 @@ class Book:
         version = self._store.data_version()
         if version == self._version:
             return ()
-        self._version = version
-        return self.reread()
+        changed = self.reread()
+        self._version = version  # not before: what could not be read now is read later
+        return changed
 
     def reread(self) -> tuple[str, ...]:
         """Read what changed in the store since the last time; the keys whose state is another now."""

@@ -156,7 +156,8 @@ class Duties:
             await agent.workers.write(_note, agent, "clock-step", f"the wall clock jumped by {step_seconds:.1f} s")
             now_us = agent.clock.now()  # no proof runs out, and nothing gets hard, by a clock that was set
             await agent.pipeline.follow_all(tuple(agent.book.states()), Gap(at_us=now_us, from_us=now_us))
-        await agent.pipeline.resume(self._rota.hurry(agent.book.refresh()))
+        changed = await agent.workers.write(agent.book.refresh)  # where states are kept
+        await agent.pipeline.resume(self._rota.hurry(changed))
         await agent.pipeline.take_time(agent.clock.now())
 
     def start_due(self) -> Awaitable[None] | None:

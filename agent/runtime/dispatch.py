@@ -53,14 +53,17 @@ class Dispatcher:
 
     async def round(self) -> int:
         """Try everything that is due; how many were delivered."""
-        with self._store.read() as reader:
-            due = outbox.due(reader, self._clock.now(), AT_ONCE)
-            self.has_waiting = outbox.oldest_waiting_us(reader) is not None
+        due, self.has_waiting = await self._workers.look(self._due)
         by_sink: dict[str, list[Message]] = {}
         for message in due:
             by_sink.setdefault(message.sink, []).append(message)
         counts = await asyncio.gather(*(self._to_sink(name, messages) for name, messages in by_sink.items()))
         return sum(counts)
+
+    def _due(self) -> tuple[list[Message], bool]:
+        """What is to be told now, and whether anything waits at all."""
+        with self._store.read() as reader:
+            return outbox.due(reader, self._clock.now(), AT_ONCE), outbox.oldest_waiting_us(reader) is not None
 
     async def _to_sink(self, name: str, messages: list[Message]) -> int:
         """Deliver in order; a sink that is in trouble or slow gets its next message in the next round.

@@ -149,13 +149,13 @@ class Executor:
     async def _adopt(self, execution: Execution) -> bool:
         if execution.id in self._running:
             return True
-        shim = child.kept_by(self.run_dir(execution))
+        shim = await self._workers.look(child.kept_by, self.run_dir(execution))
         if execution.state is ExecutionState.INTENT and (shim is None or shim.pid == 0):
             if await self._workers.look(child.forbid, self.run_dir(execution)):
                 finish = Finish(state=ExecutionState.CANCELLED, summary="the agent stopped before it began")
                 await self._settle(execution, finish)
                 return True
-            shim = child.kept_by(self.run_dir(execution))
+            shim = await self._workers.look(child.kept_by, self.run_dir(execution))
         if execution.state is ExecutionState.INTENT and shim is not None:
             execution = await self._workers.write(self._dispatched, execution, shim)
         self._running[execution.id] = execution
@@ -184,13 +184,18 @@ class Executor:
         if execution.id in self._never_began:
             await self._settle(execution, self._never_began[execution.id])
             return True
-        ended = child.peek(self.run_dir(execution), _shim(execution), self._clock)
-        if not isinstance(ended, child.Running):
-            await self._settle(execution, self._judge(execution, ended))
+        finish = await self._workers.look(self._ending, execution)
+        if finish is not None:
+            await self._settle(execution, finish)
             return True
         if self._attend is not None:
             await guard(f"attending {execution.number}", self._attend(execution), otherwise=lambda _: None)
         return False
+
+    def _ending(self, execution: Execution) -> Finish | None:
+        """How it ended; None while it runs."""
+        ended = child.peek(self.run_dir(execution), _shim(execution), self._clock)
+        return None if isinstance(ended, child.Running) else self._judge(execution, ended)
 
     def _judge(self, execution: Execution, ended: Ended | child.Lost) -> Finish:
         if isinstance(ended, child.Lost):

@@ -10,6 +10,7 @@ from agent.runtime.agent import Agent
 from agent.runtime.reload import Outcome
 from agent.runtime.rota import Rota
 from agent.store import orders
+from agent.store.orders import Order
 
 LOOK_SECONDS = 2.0  # how often the files are compared at most
 AGAIN_SECONDS = 10.0  # after a reload that broke: the disk may have room again
@@ -56,14 +57,16 @@ class Orders:
                 raise
 
     async def _take(self) -> None:
-        with self._agent.store.read() as reader:
-            waiting = orders.waiting(reader)
-        for order in waiting:
+        for order in await self._agent.workers.look(self._waiting):
             if order.verb == "reload":
                 outcome = await self._reload(consent=bool(order.args.get("yes")), actor=order.actor)
                 await self._settle(order.id, outcome.document())
             else:
                 await self._settle(order.id, {"error": f"this daemon does not know {order.verb}"})
+
+    def _waiting(self) -> list[Order]:
+        with self._agent.store.read() as reader:
+            return orders.waiting(reader)
 
     def _waits(self, key: str) -> bool:
         climb = self._agent.book.state(key).climb

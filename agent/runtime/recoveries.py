@@ -89,7 +89,7 @@ class Recoveries:
         if course is None:
             return await self._end(plan, None, ExecutionState.FAILED, "no policy in force knows this recovery any more")
         names = [step.name for step in course.steps]
-        following = practice.next_move(names, self.records.newest(plan))
+        following = practice.next_move(names, await self._workers.look(self.records.newest, plan))
         try:
             match following.move:
                 case Move.BEGIN:
@@ -101,7 +101,7 @@ class Recoveries:
                 case Move.WAIT:
                     return plan
         except ConflictError:
-            return self.records.get(plan)
+            return await self._workers.look(self.records.get, plan)
 
     async def _begin(self, plan: Execution, course: Course, index: int) -> Execution:
         step, moved = course.steps[index], self.records.moved(plan)
@@ -117,7 +117,8 @@ class Recoveries:
             return moved
         refusal = admission.refusal
         why = f"step {index + 1} of {len(course.steps)}, {step.name}, was refused by the gate {refusal.gate}: {refusal.says}"
-        state = ExecutionState.FAILED if self.records.newest(plan) else ExecutionState.CANCELLED
+        taken = await self._workers.look(self.records.newest, plan)
+        state = ExecutionState.FAILED if taken else ExecutionState.CANCELLED
         return await self._end(plan, course, state, why, needs=refusal.needs)
 
     def _wanted(self, plan: Execution, course: Course, step: Step, index: int) -> Wanted:
@@ -219,7 +220,7 @@ class Recoveries:
     async def turn(self) -> None:
         """Go on with what nobody drives, and begin the rehearsals that are due."""
         self._has_news, self._look_ns = False, self._clock.boottime() + int(NEWS_SECONDS * NANOSECONDS)
-        found = self.records.open_ones()
+        found = await self._workers.look(self.records.open_ones)
         mine = [plan for plan in found if not self.records.is_driven(plan)]
         for plan in mine:
             try:

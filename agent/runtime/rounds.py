@@ -15,7 +15,7 @@ from agent.model.look import Look, Result, Verdict
 from agent.practices import rounds as practice
 from agent.practices.berths import SAVING
 from agent.practices.rounds import Due, Ended, Later, Past
-from agent.practices.surroundings import Wait
+from agent.practices.surroundings import Begin, Over, Wait
 from agent.runtime import holds
 from agent.runtime.book import Book
 from agent.runtime.desk import AGENT
@@ -152,7 +152,7 @@ class Rounds:
         if kind is ExecutionKind.BACKUP:
             filed = await self._workers.write(self._surroundings.begin, backup, actor=actor, why=why, attempt=attempt)
         else:
-            more = self._newest(backup.key) | (args or {})
+            more = await self._workers.look(self._newest, backup.key) | (args or {})
             filed = await self._workers.write(self._saves.file, kind, backup, actor=actor, why=why, args=more)
         if filed is not None:
             await self._executor.start(filed)
@@ -166,9 +166,7 @@ class Rounds:
 
     async def go_on(self, key: str) -> Execution | None:
         """Take the next step of a backup's round; None when there is none to be taken now."""
-        with self._store.read() as reader:
-            mark = holds.rounds(reader).get(key)
-            found = None if mark is None else self._surroundings.following(steps(reader, key, mark))
+        mark, found = await self._workers.look(self._following, key)
         if mark is None:
             return None
         if isinstance(found, Wait):
@@ -178,6 +176,12 @@ class Rounds:
         if filed is not None:
             await self._executor.start(filed)
         return filed
+
+    def _following(self, key: str) -> tuple[int | None, Begin | Wait | Over | None]:
+        """Which round of a backup is open, and what comes next in it."""
+        with self._store.read() as reader:
+            mark = holds.rounds(reader).get(key)
+            return mark, None if mark is None else self._surroundings.following(steps(reader, key, mark))
 
     def is_open(self, key: str) -> bool:
         """Whether a round of this backup has steps to come."""

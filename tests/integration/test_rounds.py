@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import current_thread
 from typing import Any
 
 import pytest
+from sqlalchemy.event import listen
 
 from agent.app import Builder
 from agent.cli.recovery import resumed
@@ -176,6 +178,36 @@ def test_a_round_that_cannot_be_read_holds_up_no_other(agent: Agent) -> None:
     asyncio.run(agent.rounds.start_due())
     with agent.store.read() as reader:
         assert executions.listing(reader, correlation_id=GONE)[0].summary == "its policy is gone"
+
+
+def test_whatever_is_read_for_a_round_or_a_recovery_is_read_where_a_slow_disk_delays_no_check(
+    agent: Agent, tmp_path: Path
+) -> None:
+    """All checks begin in the thread that these ask from."""
+    asyncio.run(reloaded(agent, tmp_path, "\nrecoveries: {back: {steps: [{restore: backups/files}]}}\n"))
+    recovery = agent.book.policies.recoveries["shop/recoveries/back@here"]
+    plan = agent.recoveries.records.file(Order(recovery=recovery, onto="here", actor="oncall", why="it burnt"))
+    filed(agent.store, plan.id, ExecutionKind.RESTORE, ExecutionState.FAILED)
+    args = {"round": 8, "attempt": 1, "prepares": True, "cleanup": None}
+    filed(agent.store, GONE, ExecutionKind.PREPARE, ExecutionState.SUCCEEDED, args=args)
+    with agent.store.write() as tx:
+        holds.note_begin(tx, GONE, 8)
+        dues.mark(tx, f"backup:{KEY}", CLOCK.now())
+    asked: list[str] = []
+    with agent.store.read() as reader:
+        listen(reader.engine, "before_cursor_execute", lambda *given: asked.append(current_thread().name))
+
+    async def a_turn_of_each() -> None:
+        await agent.executor.adopt()
+        await agent.rounds.start_due()
+        await agent.rounds.begin(ExecutionKind.DRILL, agent.book.policies.backups[KEY], actor="oncall", why="")
+        await agent.recoveries.turn()
+        await agent.dispatcher.round()
+        await Orders(agent, Rota(agent)).turn()
+        await agent.executor.poll()
+
+    asyncio.run(a_turn_of_each())
+    assert {name.partition("_")[0] for name in asked} == {"look", "write"}
 
 
 async def reloaded(agent: Agent, home: Path, new: str) -> None:
