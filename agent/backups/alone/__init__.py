@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
 
@@ -22,8 +24,18 @@ def begin() -> None:
 
 
 def _leave(*_: object) -> NoReturn:
-    """SIGTERM: unwind, so that restic is ended and leaves no lock, and sandboxes are removed."""
+    """SIGTERM: end what works for it, also what it is just starting and does not hold yet, and unwind: sandboxes go."""
+    for pid in _children():
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
     raise SystemExit(143)
+
+
+def _children() -> Iterator[int]:
+    """The processes that this one started (proc_pid_task(5), children)."""
+    for path in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):
+            yield from map(int, path.read_text(encoding="ascii").split())
 
 
 def handed_down(more: Mapping[str, str | None] = _NOTHING) -> dict[str, str]:
