@@ -22,13 +22,15 @@ from agent.clock import Deadline
 from agent.transports import local
 
 Feeding = Callable[[], AbstractContextManager[local.Feed]]  # a fresh feed for each try
-_RETRY = re.compile(r"returned error, retrying after .*: (.*(?:no such file or directory|unexpected EOF).*)")
+_ASKS = r"^[A-Z][A-Za-z]*\([^()]*\) returned error, retrying after "  # restic 0.14 would for 15 minutes
+_GONE = re.compile(_ASKS + r".*no such file or directory")
+_CUT = re.compile(_ASKS + r".*unexpected EOF")  # of a file on this machine; from elsewhere it may come whole next time
 _UNREACHED = re.compile(
-    r"(?:Stat\(<config/>\)|List\(key\)) returned error, retrying after .*(?:dial tcp|lookup|handshake)"
-    r"|returned error, retrying after .*: connection lost$"  # its ssh has ended, and it starts no other
+    r"^(?:Stat\(<config/>\)|List\(key\)) returned error, retrying after .*(?:dial tcp|lookup|handshake)"
+    rf"|{_ASKS}.*: connection lost$"  # its ssh has ended, and it starts no other
 )
-_ABSENT = re.compile(r"returned error, retrying after .*The specified bucket does not exist")  # asked for 15 minutes
-_RETRIES = 3  # a folder on this machine does not get better by asking again; restic 0.14 would for 15 minutes
+_ABSENT = re.compile(_ASKS + r".*The specified bucket does not exist")
+_RETRIES = 3  # what is gone does not come back by asking again
 _ANSWER_BYTES = 64_000_000  # 200,000 snapshots
 _KEPT = 200  # complaints kept for people; the rest is only counted
 _TIDY_SECONDS = 10.0  # to remove its lock after SIGINT
@@ -130,7 +132,7 @@ class Restic:
 
     def ask(self, *arguments: str) -> tuple[Ended, str]:
         """Run one command that answers with one JSON document, whole; without a lock, for it only reads."""
-        listener = Listener(None, self._reach.veil)
+        listener = self._listener()
         done = self._plainly(*arguments, "--json")
         for line in done.stderr.splitlines():
             listener.complain(line)
@@ -155,7 +157,7 @@ class Restic:
         feed: Feeding | None = None,
         beside: "Restic | None" = None,
     ) -> Ended:
-        listener = Listener(hear, self._reach.veil)
+        listener = self._listener(hear)
         noted: list[Path | None] = []
         with (
             ExitStack() as stack,
@@ -176,6 +178,9 @@ class Restic:
         if listener.has_tidied(ended.outcome, done.exit_code):
             locks.forget(path for path in noted if path)
         return ended
+
+    def _listener(self, hear: Callable[[str], None] | None = None) -> "Listener":
+        return Listener(hear, self._reach.veil, is_here=self.folder is not None)
 
     # locks
 
@@ -216,7 +221,7 @@ class Restic:
 
     def _lock_names(self) -> list[str] | None:
         lines: list[str] = []
-        listener = Listener(lines.append, self._reach.veil)
+        listener = self._listener(lines.append)
         done = local.stream(
             self._argv(("list", "locks", "-q", "--no-lock")),
             deadline=self._soon(_LOOK_SECONDS),
@@ -240,8 +245,8 @@ def cache_folder(job: Job) -> Path:
 class Listener:
     """Hears one call: keeps messages and complaints within bounds, counts the rest, knows when to give up."""
 
-    def __init__(self, hear: Callable[[str], None] | None, veil: Callable[[str], str]) -> None:
-        self._hear, self._veil = hear, veil
+    def __init__(self, hear: Callable[[str], None] | None, veil: Callable[[str], str], *, is_here: bool = True) -> None:
+        self._hear, self._veil, self._is_here = hear, veil, is_here
         self.left_a_lock = self._is_absent = False
         self._messages: list[Message] = []
         self._plain: list[str] = []
@@ -258,19 +263,27 @@ class Listener:
     def complain(self, line: str) -> bool:
         """One line of stderr; False when nothing better can come."""
         line = line.replace("subprocess sh: ", "subprocess ssh: ", 1)  # it names what we start its ssh by
-        self.left_a_lock = self.left_a_lock or "while unlocking" in line or "failed to unlock" in line
         message = outcomes.read_message(line)
         if message is None:
+            self._count(line)
             self._plain = [*self._plain[: _KEPT // 2], *self._plain[_KEPT // 2 :][-_KEPT // 2 :], line]
         elif message.get("message_type") != "error":
+            self._mark_lock(line)
             self._messages.append(message)
         else:
             self._errors += 1
             self._messages += [message] if self._errors <= _KEPT else []
-        self._retries += _RETRY.search(line) is not None
+        return max(self._retries, self._unreached) < _RETRIES and not self._is_absent
+
+    def _count(self, line: str) -> None:
+        """What restic says in plain text, which is not of any file that it saves."""
+        self._mark_lock(line)
+        self._retries += _GONE.search(line) is not None or (self._is_here and _CUT.search(line) is not None)
         self._unreached += _UNREACHED.search(line) is not None
         self._is_absent = self._is_absent or _ABSENT.search(line) is not None
-        return max(self._retries, self._unreached) < _RETRIES and not self._is_absent
+
+    def _mark_lock(self, line: str) -> None:
+        self.left_a_lock = self.left_a_lock or "while unlocking" in line or "failed to unlock" in line
 
     def has_tidied(self, outcome: Outcome, exit_code: int) -> bool:
         """Whether it is certain that restic left no lock."""
@@ -279,7 +292,7 @@ class Listener:
     def ended(self, version: Version, done: local.Completed) -> Ended:
         """What it comes to."""
         stderr = "\n".join(self._plain)
-        outcome = outcomes.classify(version, done.exit_code, stderr, self._messages)
+        outcome = outcomes.classify(version, done.exit_code, stderr, self._messages, is_here=self._is_here)
         if self._retries >= _RETRIES:
             outcome = Outcome.DAMAGED
         elif self._is_absent:

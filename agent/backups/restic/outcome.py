@@ -27,7 +27,8 @@ _FATAL = (
                 r"|Access Key Id you provided does not exist)"
                 r"|^subprocess ssh: [^\n]*Permission denied \(", re.MULTILINE), Outcome.REFUSED),
     (re.compile(r"unable to (open config file|open repository at|create the sftp session)[^\n]*(connection refused|no such host"
-                r"|no route to host|network is unreachable|i/o timeout|handshake|x509:|sftp session)"), Outcome.UNREACHABLE),
+                r"|no route to host|network is unreachable|i/o timeout|handshake|x509:|sftp session)"
+                r"|: ssh command exited: exit status"), Outcome.UNREACHABLE),
     (re.compile(r"unable to open config file.*(no such file|does not exist)|repository does not exist", re.DOTALL),
      Outcome.MISSING_REPOSITORY),
     (re.compile(r"all (target|source) directories/files do not exist"), Outcome.SOURCE_MISSING),
@@ -39,13 +40,20 @@ _ANYWHERE = (
         re.compile(
             r"ciphertext verification failed|invalid data returned|wrong data returned|hash mismatch"
             r"|repository contains errors|not found in (repository|index)|is damaged"
-            r"|(data|index|snapshots|keys)/([0-9a-f]{2}/)?[0-9a-f]{64}: (no such file|unexpected EOF)"
-            r"|(Load|ReadFull)\(<(data|index|snapshot|key)/[^\n]*(no such file|unexpected EOF|file is too short)",
+            r"|(data|index|snapshots|keys)/([0-9a-f]{2}/)?[0-9a-f]{64}: no such file"
+            r"|(Load|ReadFull)\(<(data|index|snapshot|key)/[^\n]*(no such file|file is too short)",
             re.IGNORECASE,
         ),
         Outcome.DAMAGED,
     ),
 )
+_CUT = re.compile(  # of a file on this machine; of one elsewhere it may be the connection that ended
+    r"(data|index|snapshots|keys)/([0-9a-f]{2}/)?[0-9a-f]{64}: unexpected EOF"
+    r"|(Load|ReadFull)\(<(data|index|snapshot|key)/[^\n]*unexpected EOF",
+    re.IGNORECASE,
+)
+_IGNORING, _SKIPPING = "ignoring error for ", "does not exist, skipping"  # what 0.14 begins and ends a name with
+_OF_REPOSITORY = re.compile(r"[A-Z][A-Za-z]*\(<?[a-z]+")  # Load(<data/…>, List(key): how restic names what it asks for
 _HINTS = {
     Outcome.WRONG_PASSWORD: "the repository was made with another password, or its keys are gone: compare the secret",
     Outcome.MISSING_REPOSITORY: "mount or restore the repository's folder",
@@ -73,21 +81,28 @@ def read_message(line: str) -> Message | None:
     return message if isinstance(message, dict) else None
 
 
-def classify(version: Version, exit_code: int, stderr: str, messages: Sequence[Message]) -> Outcome:
-    """How the call ended. Words are looked at only where the code leaves it open; an unknown code is a failure."""
+def classify(
+    version: Version, exit_code: int, stderr: str, messages: Sequence[Message], *, is_here: bool = True
+) -> Outcome:
+    """How the call ended. Words are looked at only where the code leaves it open; an unknown code is a failure.
+
+    Names of files are no words: whoever owns the files chose them. `is_here`: the repository is a folder of this machine.
+    """
     words, fatal = _words(stderr, messages)
-    damaged = _match(_ANYWHERE, words) is Outcome.DAMAGED
+    found = _match(_ANYWHERE, words)
+    if found is None and is_here and _CUT.search(words):
+        found = Outcome.DAMAGED
     if exit_code == 0:
         return Outcome.PARTIAL if any(_is_error(message) for message in messages) else Outcome.OK
     if exit_code == 3:
-        return Outcome.DAMAGED if damaged else Outcome.PARTIAL
+        return Outcome.DAMAGED if found is Outcome.DAMAGED else Outcome.PARTIAL
     if exit_code in _SIGNALLED:
         return Outcome.INTERRUPTED
     if exit_code in _CODES and version >= CODED:
         return _CODES[exit_code]
     if exit_code != 1:
         return Outcome.FAILED
-    return _match(_FATAL, fatal) or _match(_ANYWHERE, words) or Outcome.FAILED
+    return _match(_FATAL, fatal) or found or Outcome.FAILED
 
 
 def error_lines(stderr: str, messages: Sequence[Message]) -> tuple[str, ...]:
@@ -104,15 +119,31 @@ def hint_for(outcome: Outcome) -> str:
 
 
 def _words(stderr: str, messages: Sequence[Message]) -> tuple[str, str]:
-    """All words; and those that ended the call, in which names of files cannot be mistaken for a verdict."""
+    """All words of restic's own; and those that ended the call."""
     exits = [str(message.get("message", "")) for message in messages if _is_exit(message)]
-    errors = [_error_text(message) for message in messages if _is_error(message)]
-    fatal = [
-        line
-        for line in stderr.splitlines()
-        if not line.startswith("ignoring error for") and not line.endswith("does not exist, skipping")
-    ]
-    return "\n".join([stderr, *exits, *errors]), "\n".join([*exits, *fatal])
+    errors = [_reason(message) for message in messages if _is_error(message)]
+    before, files, after = _parts([line for line in stderr.splitlines() if not line.endswith(_SKIPPING)])
+    return "\n".join([*before, *files, *after, *exits, *errors]), "\n".join([*exits, *before, *after])
+
+
+def _parts(lines: Sequence[str]) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
+    """What 0.14 says before it comes to files, of them, and last of all; a name may go over several lines."""
+    first = next((at for at, line in enumerate(lines) if line.startswith(_IGNORING)), None)
+    if first is None:
+        return lines, (), ()
+    last = max((at for at, line in enumerate(lines) if line.startswith("Fatal: ")), default=len(lines))
+    told = lines[first : max(first, last)]
+    reasons = [line.rpartition(": ")[2] for line in told if line.startswith(_IGNORING)]
+    return lines[:first], [*reasons, *(line for line in told if _OF_REPOSITORY.match(line))], lines[max(first, last) :]
+
+
+def _reason(message: Message) -> str:
+    """What an error says beside the name of its file: `open /srv/name: permission denied`, with `/srv/name: ` before."""
+    item, text = str(message.get("item", "")), _told(message)
+    text = text.removeprefix(f"{item}: ")
+    name = re.escape(item.rpartition("/")[2])
+    of_file = re.fullmatch(rf"(?:[a-z ]+: )?[a-z]+ (?:.*/)?{name}: ([^/]*)", text, re.DOTALL) if name else None
+    return of_file[1] if of_file else text.replace(item, "…") if item else text
 
 
 def _match(table: Iterable[tuple[re.Pattern[str], Outcome]], words: str) -> Outcome | None:
@@ -128,8 +159,13 @@ def _is_exit(message: Message) -> bool:
 
 
 def _error_text(message: Message) -> str:
-    item, error = str(message.get("item", "")), message.get("error")
-    why = ""
-    if isinstance(error, Mapping):  # 0.14 loses most texts: {} or {Op, Path, Err}
-        why = str(error.get("message") or (os.strerror(error["Err"]) if isinstance(error.get("Err"), int) else ""))
+    item, why = str(message.get("item", "")), _told(message)
     return f"{item}: {why}" if item and why and item not in why else why or item or "an error without words"
+
+
+def _told(message: Message) -> str:
+    """The words of an error; 0.14 loses most: {} or {Op, Path, Err}."""
+    error = message.get("error")
+    if not isinstance(error, Mapping):
+        return ""
+    return str(error.get("message") or (os.strerror(error["Err"]) if isinstance(error.get("Err"), int) else ""))

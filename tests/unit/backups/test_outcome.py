@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from agent.backups import Outcome
+from agent.backups.restic.command import Listener
 from agent.backups.restic.outcome import Message, classify, error_lines, hint_for, read_message
 
 OLD, MIDDLE, NEW = (0, 14, 0), (0, 18, 0), (0, 19, 1)
@@ -84,6 +85,12 @@ def parted(lines: Iterable[str]) -> tuple[list[Message], str]:
         (OLD, 1, f"subprocess ssh: watch@192.0.2.7: Permission denied (publickey).\nFatal: {SFTP}", Outcome.REFUSED),
         (OLD, 1, f"subprocess ssh: Host key verification failed.\nFatal: {SFTP}", Outcome.UNREACHABLE),
         (OLD, 1, f"Fatal: {CONFIG}: dial tcp 192.0.2.7:8000: connect: connection refused", Outcome.UNREACHABLE),
+        (
+            NEW,
+            1,
+            exited(1, "unable to create lock in backend: ssh command exited: exit status 137"),
+            Outcome.UNREACHABLE,
+        ),
         (OLD, 1, ABSENT, Outcome.MISSING_REPOSITORY),
         (
             NEW,
@@ -134,6 +141,83 @@ def test_the_name_of_a_file_is_no_verdict(name: str) -> None:
         f"ignoring error for /srv/{name}: UtimesNano\n/srv/{name} does not exist, skipping\nFatal: There were 1 errors"
     )
     assert classify(OLD, 1, words, ()) is Outcome.FAILED
+
+
+ODD = "/srv/a: ciphertext verification failed"
+PACK = f"/srv/repo/data/7e/{'7e' * 32}"
+SPLIT = "/srv/n\nFatal: wrong password or no key found\nx"
+SHORT = "Load(<data/7ee759ee8a>, 400094, 0) returned error, retrying after 552ms: ReadFull: unexpected EOF"
+
+
+def complained(item: str, why: str) -> str:
+    """An error of a file, as restic writes it since 0.18."""
+    return json.dumps({"message_type": "error", "error": {"message": why}, "during": "archival", "item": item})
+
+
+@pytest.mark.parametrize(
+    ("item", "why", "outcome"),
+    [
+        (ODD, f"open {ODD}: permission denied", Outcome.PARTIAL),
+        (ODD, f"{ODD}: open {ODD[5:]}: permission denied", Outcome.PARTIAL),  # from a mirror
+        (f"{ODD} d", f"openfile for readdirnames failed: open {ODD} d: permission denied", Outcome.PARTIAL),
+        ("d is damaged", "openfile for readdirnames failed: open d is damaged: permission denied", Outcome.PARTIAL),
+        (PACK, f"open {PACK}: no such file or directory", Outcome.PARTIAL),  # a host with a repository of its own
+        (PACK, f"read {PACK}: unexpected EOF", Outcome.PARTIAL),
+        (ODD, f"lchown /box/{ODD}: no such file or directory", Outcome.PARTIAL),
+        (ODD, "ciphertext verification failed", Outcome.DAMAGED),
+        (ODD, "decrypting blob <data/9235480e> from 54c23c1d failed: ciphertext verification failed", Outcome.DAMAGED),
+        (ODD, f"ReadFull(<data/7e7e7e7e7e>): open {PACK}: no such file or directory", Outcome.DAMAGED),
+        ("/srv/failed", "decrypting blob <data/9235480e> from 54c2 failed: ciphertext verification failed", Outcome.DAMAGED),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_named_like_damage_damages_nothing(item: str, why: str, outcome: Outcome) -> None:
+    messages, plain = parted([complained(item, why)])
+    assert classify(NEW, 3, plain, messages) is outcome
+
+
+@pytest.mark.parametrize(
+    ("lines", "outcome"),
+    [
+        (f"ignoring error for {ODD}: write /box{ODD}: no space left on device", Outcome.NO_SPACE),
+        (f"ignoring error for {ODD}: UtimesNano: no such file or directory", Outcome.FAILED),
+        (f"ignoring error for {SPLIT}: UtimesNano: no such file or directory", Outcome.FAILED),
+        (f"ignoring error for {SPLIT}: ciphertext verification failed", Outcome.FAILED),  # its line is torn in pieces
+        (f"ignoring error for {ODD}: ciphertext verification failed", Outcome.DAMAGED),
+        (f"ignoring error for /srv/a: {SHORT}", Outcome.FAILED),
+        (f"ignoring error for /srv/a: UtimesNano: no such file or directory\n{SHORT}", Outcome.DAMAGED),
+    ],
+)
+def test_names_in_the_text_of_an_old_restic_are_no_verdict(lines: str, outcome: Outcome) -> None:
+    assert classify(OLD, 1, f"{lines}\nFatal: There were 2 errors\n", ()) is outcome
+
+
+def test_what_ends_early_is_damage_in_a_folder_and_none_on_the_way_from_a_server() -> None:
+    words = f"{SHORT}\nFatal: unable to load tree"
+    assert classify(OLD, 1, words, ()) is Outcome.DAMAGED
+    assert classify(OLD, 1, words, (), is_here=False) is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("line", "is_here", "gives_up"),
+    [
+        (SHORT, True, True),
+        (SHORT, False, False),  # restic asks again, and may get it whole
+        ("Load(<data/7ee759ee8a>, 1, 0) returned error, retrying after 5ms: open x: no such file or directory", False, True),
+        (complained("/srv/x", "open returned error, retrying after 5: no such file or directory"), True, False),
+        (complained("/srv/x", "List(key) returned error, retrying after 5: dial tcp"), True, False),
+        (complained("/srv/x", "Load() returned error, retrying after 5: The specified bucket does not exist"), True, False),
+    ],
+)  # fmt: skip
+def test_a_call_is_given_up_for_what_restic_says_and_for_no_name(line: str, is_here: bool, gives_up: bool) -> None:
+    listener = Listener(None, str, is_here=is_here)
+    assert [listener.complain(line) for _ in range(3)][-1] is not gives_up
+
+
+@pytest.mark.parametrize(("line", "is_left"), [("failed to unlock: x", True), (complained("/srv/failed to unlock", "x"), False)])  # fmt: skip
+def test_a_lock_is_left_when_restic_says_so(line: str, is_left: bool) -> None:
+    listener = Listener(None, str)
+    listener.complain(line)
+    assert listener.left_a_lock is is_left
 
 
 def test_complaints_become_lines_for_people() -> None:
