@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agent.cli import ExitCode, output, plain
-from agent.cli.context import the_agent
+from agent.cli.context import parts_of, the_agent
 from agent.cli.output import AsJson, Column
 from agent.cli.wording import ago
 
@@ -106,7 +106,8 @@ def why(
 
     with the_agent(ctx) as agent:
         key = one(agent.book.policies.checks, which, "check")
-        chain = evidence.chain(agent, key, limit=lines)
+        probe = parts_of(ctx).catalogue().probes.get(agent.book.policies.checks[key].kind)
+        chain = evidence.chain(agent, key, limit=lines, units=getattr(probe, "METRICS", None))
     if as_json:
         output.document(chain)
     else:

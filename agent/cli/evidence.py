@@ -1,23 +1,29 @@
 """The chain of evidence behind a check's state, for `check why`: from the rules over the results to what was done."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from agent.cli import facts, output
 from agent.cli.wording import local, plural, span
-from agent.clock import rfc3339
-from agent.model.look import Verdict
+from agent.clock import MICROSECONDS, rfc3339
+from agent.model.look import Unit, Verdict
+from agent.model.spelling import spelled
 from agent.model.state import Phase
 from agent.model.window import WindowKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from agent.model.bounds import Bounds
     from agent.model.check import Check
     from agent.model.state import CheckState
     from agent.runtime.agent import Agent
 
+EVIDENCE_LINES = 12  # for people; all of it is in the document
 
-def chain(agent: "Agent", key: str, *, limit: int) -> dict[str, Any]:
-    """Everything that explains the present state of one check, as one document."""
+
+def chain(agent: "Agent", key: str, *, limit: int, units: "Mapping[str, Unit] | None" = None) -> dict[str, Any]:
+    """Everything that explains the present state of one check, as one document; `units` are those its probe declares."""
     from agent.runtime import documents, verbs
     from agent.store import incidents
 
@@ -27,8 +33,12 @@ def chain(agent: "Agent", key: str, *, limit: int) -> dict[str, Any]:
         incident = incidents.open_of(reader, key) or incidents.last_of(reader, key)
         remedies = verbs.remedies_of(reader, incident) if incident else []
     (present,) = facts.checks(agent, [key])
+    lines = [_line(line) for line in verbs.story_of(agent.store, key, limit=limit)]
     return {
         **present,
+        "units": {name: unit.value for name, unit in (units or {}).items()} | _look(lines).get("units", {}),
+        "unmeasured": unmeasured(check, present),
+        "evidence": evidence(lines, present),
         "because": because(check, state, present, incident is not None and incident.resolved_at_us is None),
         "rules": rules(check),
         "counters": {
@@ -39,7 +49,7 @@ def chain(agent: "Agent", key: str, *, limit: int) -> dict[str, Any]:
         "incident": documents.incident(incident, remedies) if incident else None,
         "remedy": _remedy(state),
         "refusals": [_line(line) for line in _refusals(agent, check, limit)],
-        "journal": [_line(line) for line in verbs.story_of(agent.store, key, limit=limit)],
+        "journal": lines,
         "generation": agent.book.generation,
     }  # fmt: skip
 
@@ -52,7 +62,7 @@ def because(check: "Check", state: "CheckState", present: dict[str, Any], has_in
     if word == "suppressed":
         return f"{present['summary']}: results are shown, nothing is counted, nothing is filed"
     if word == "stale":
-        return f"its last result is from {present['seen_at']}: too old to say anything; is the agent running?"
+        return f"its last result is from {_local(present['seen_at'])}: too old to say anything; is the agent running?"
     if word == "unknown":
         minutes = span(check.rules.unknown_after_seconds)
         return (
@@ -106,6 +116,28 @@ def _bounds(bounds: "Bounds") -> list[str]:
     return [f"{metric} {' or '.join(bound.text for bound in alternatives)}" for metric, alternatives in bounds]
 
 
+def unmeasured(check: "Check", present: dict[str, Any]) -> list[str]:
+    """The metrics of its bounds that the last look has not measured, anywhere: these bounds cannot trip."""
+    if not present["seen_at"]:
+        return []
+    measured = {*present["metrics"]}.union(*(inner["metrics"] for inner in present["instances"].values()))
+    return sorted({name for name, _ in (*check.rules.crit, *check.rules.warn)} - measured)
+
+
+def evidence(lines: list[dict[str, Any]], present: dict[str, Any]) -> str:
+    """What the probe had to say beside its summary, and what to type next, when the state became what it is; "" for none."""
+    look = _look(lines)
+    told = str(look.get("evidence", ""))
+    is_new = told.strip() not in {"", present["summary"]}
+    return told if is_new and look.get("verdict") == present["raw"] else ""
+
+
+def _look(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """The last look that is in the journal; not every look is."""
+    results = [line["input"] for line in lines if (line["input"] or {}).get("input") == "Result"]
+    return dict(results[-1].get("look", {})) if results else {}
+
+
 def _covers(window: Any, check: "Check") -> bool:
     if window.kind is not WindowKind.SILENCE:
         return False
@@ -154,18 +186,16 @@ def _line(line: Any) -> dict[str, Any]:
 
 def tell(found: dict[str, Any]) -> None:
     """Print the chain for people."""
-    output.say(f"{found['key']} is {found['state']} (hard {found['hard']}, since {found['since'] or '-'})",
-               style=found["state"])  # fmt: skip
+    since = f", since {_local(found['since'])}" if found["since"] else ""
+    output.say(f"{found['key']} is {found['state']} (hard {found['hard']}{since})", style=found["state"])
     output.say(f"because  {found['because']}")
-    output.say(f"seen     {found['summary']}  ({found['seen_at'] or 'never'})")
-    for name, value in sorted(found["metrics"].items()):
-        output.say(f"         {name} = {value}")
-    for name, inner in found["instances"].items():
-        output.say(f"         {name}: {inner['state']} (hard {inner['hard']}): {inner['summary']}")
+    _tell_seen(found)
     for name, told in found["counters"].items():
         output.say(f"counted  {name}: {told}")
     for rule in found["rules"]:
         output.say(f"rule     {rule}")
+    if found["unmeasured"]:
+        output.say(f"note     not measured, so no bound on it can trip: {', '.join(found['unmeasured'])}")
     for parent in found["parents"]:
         output.say(f"parent   {parent['key']} {'fails' if parent['failing'] else 'is well'}")
     for window in found["windows"]:
@@ -174,7 +204,29 @@ def tell(found: dict[str, Any]) -> None:
     output.say()
     output.say(f"journal, the last {plural(len(found['journal']), 'line')}:")
     for line in found["journal"]:
-        output.say(f"  {line['seq']:>6}  {line['at'][:19]}Z  {line['actor']}: {_words(line)}")
+        output.say(f"  {line['seq']:>6}  {_local(line['at'])}  {line['actor']}: {_words(line)}")
+
+
+def _tell_seen(found: dict[str, Any]) -> None:
+    output.say(f"seen     {found['summary']}  ({_local(found['seen_at']) if found['seen_at'] else 'never'})")
+    for told in _measured(found["metrics"], found["units"]):
+        output.say(f"         {told}")
+    for name, inner in found["instances"].items():
+        measured = "; ".join((inner["summary"].removeprefix(f"{name}: "), *_measured(inner["metrics"], found["units"])))
+        output.say(f"         {name}: {inner['state']} (hard {inner['hard']}): {measured}")
+    if found["state"] != "ok":
+        for line in found["evidence"].splitlines()[:EVIDENCE_LINES]:
+            output.say(f"evidence {line}")
+
+
+def _measured(metrics: "Mapping[str, Any]", units: "Mapping[str, str]") -> "Iterator[str]":
+    for name, value in sorted(metrics.items()):
+        yield f"{name} = {spelled(value, Unit.SECONDS if name == 'time' else Unit(units.get(name, Unit.NUMBER)))}"
+
+
+def _local(text: str) -> str:
+    """A moment of a document in this machine's own time zone."""
+    return local(int(datetime.fromisoformat(text).timestamp()) * MICROSECONDS)
 
 
 def _tell_deeds(found: dict[str, Any]) -> None:
@@ -191,7 +243,7 @@ def _tell_deeds(found: dict[str, Any]) -> None:
             f"remedy   {remedy['item']}, attempt {remedy['attempt']}: {remedy['phase']} {remedy['refusal']}".rstrip()
         )
     for line in found["refusals"]:
-        output.say(f"gate     {line['at'][:19]}Z  {line['kind'].removeprefix('gate-')}: {line['why']}")
+        output.say(f"gate     {_local(line['at'])}  {line['kind'].removeprefix('gate-')}: {line['why']}")
 
 
 def _words(line: dict[str, Any]) -> str:

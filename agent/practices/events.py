@@ -5,6 +5,7 @@ import dataclasses
 from agent.model.bounds import Bound, Bounds, Relation
 from agent.model.check import Rules, Threshold
 from agent.model.look import Look, Measure, Unit, Verdict
+from agent.model.spelling import spelled
 from agent.model.state import Instance
 
 _LETTERS = {Verdict.OK: "o", Verdict.WARNING: "w", Verdict.CRITICAL: "c"}
@@ -40,7 +41,8 @@ def tripped(bounds: Bounds, look: Look, before: Instance) -> str:
             continue
         for bound in alternatives:
             if _trips(bound, name, value, look, before) and not _clashes(bound, name, look):
-                return f"{name} is {_shown(value)}, {bound.text} trips"
+                unit = look.units.get(name, bound.unit)
+                return f"{name} is {spelled(value, unit)}, {bound.text} trips"
     return ""
 
 
@@ -96,10 +98,6 @@ def _compares(relation: Relation, value: float, operand: float) -> bool:
     if relation is Relation.AT_LEAST:
         return value >= operand
     return value <= operand
-
-
-def _shown(value: Measure) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def remember(look: Look, rules: Rules, before: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

@@ -5,9 +5,11 @@ import dataclasses
 import pytest
 
 from agent.cli import evidence, facts
+from agent.cli.wording import local
+from agent.model.bounds import Bound, Relation
 from agent.model.cadence import Every
 from agent.model.check import Check, Rules, RunFrom, Threshold
-from agent.model.look import Verdict
+from agent.model.look import Unit, Verdict
 from agent.model.state import CheckState, Instance, Mark
 from agent.store.looks import LatestLook
 
@@ -75,3 +77,54 @@ def test_counters_are_told_in_words() -> None:
     assert facts.counting(soft, CHECK) == "soft: 2 of 3 before it is hard"
     assert facts.counting(back, CHECK) == "recovering: 1 of 2"
     assert facts.counting(state(OK).instances[""], CHECK) == ""
+
+
+def journaled(verdict: Verdict, evidence_: str) -> list[dict[str, object]]:
+    look = {"verdict": verdict.value, "evidence": evidence_, "units": {"lag": "s"}}
+    return [{"input": {"input": "Gap"}}, {"input": {"input": "Result", "look": look}}, {"input": None}]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said", "told"),
+    [
+        (CRITICAL, "watchkeeper host trust web1", "watchkeeper host trust web1"),
+        (CRITICAL, "as seen", ""),  # the summary once more
+        (OK, "from before it failed", ""),
+    ],
+)
+def test_what_a_probe_had_to_say_beside_its_summary_is_evidence(verdict: Verdict, said: str, told: str) -> None:
+    present = facts.check(CHECK, state(CRITICAL), seen(CRITICAL), NOW)
+    assert evidence.evidence(journaled(verdict, said), present) == told
+
+
+def test_a_metric_of_a_bound_that_was_not_measured_is_named() -> None:
+    bound = Bound(relation=Relation.BELOW, text="below 3d", operand=259_200.0, unit=Unit.SECONDS)
+    rules = dataclasses.replace(RULES, warn=(("full_in", (bound,)), ("time", (bound,))))
+    look = dataclasses.replace(seen(OK), metrics={"time": 0.1})
+    check = dataclasses.replace(CHECK, rules=rules)
+    assert evidence.unmeasured(check, facts.check(check, state(OK), look, NOW)) == ["full_in"]
+    assert evidence.unmeasured(check, facts.check(check, CheckState(key=KEY), None, NOW)) == []
+
+
+def test_what_was_measured_is_told_with_its_unit_and_every_moment_in_one_clock(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    look = dataclasses.replace(seen(CRITICAL), metrics={"time": 0.36836, "expires_in": 7_775_877.67, "lag": 0.003})
+    present = facts.check(CHECK, state(CRITICAL), look, NOW)
+    evidence.tell(
+        {
+            **present, "because": "so", "units": {"expires_in": "s", "lag": "s"}, "unmeasured": ["full_in"],
+            "evidence": "type this", "rules": [], "counters": {}, "parents": [], "windows": [], "incident": None,
+            "remedy": None, "refusals": [], "journal": [],
+        }
+    )  # fmt: skip
+    told = capsys.readouterr().out
+    for words in (
+        "expires_in = 90d",
+        "lag = 3ms",
+        "time = 368.4ms",
+        "evidence type this",
+        "no bound on it can trip: full_in",
+    ):
+        assert words in told
+    assert f"({local(look.at_us)})" in told

@@ -239,6 +239,22 @@ def test_a_tripped_bound_is_told_in_words(value: float, shown: str) -> None:
     assert events.judge(look("o", metrics={"used": value}), its_rules, Instance()) == (Verdict.CRITICAL, shown)
 
 
+@pytest.mark.parametrize(
+    ("bound", "units", "value", "shown"),
+    [
+        (Bound(relation=Relation.BELOW, text="below 100d", operand=8.64e6, unit=Unit.SECONDS), {}, 7.776e6, "used is 90d, below 100d trips"),
+        (Bound(relation=Relation.ABOVE, text="above 90%", operand=0.9, unit=Unit.SHARE), {}, 0.95, "used is 95%, above 90% trips"),
+        (Bound(relation=Relation.ABOVE, text="above 5", operand=5.0), {"used": Unit.SECONDS}, 90.0, "used is 90s, above 5 trips"),
+    ],
+)  # fmt: skip
+def test_a_tripped_bound_is_told_in_the_unit_of_its_metric(
+    bound: Bound, units: dict[str, Unit], value: float, shown: str
+) -> None:
+    its_rules = rules(crit=(("used", (bound,)),))
+    seen = Look(verdict=Verdict.OK, summary="", metrics={"used": value}, units=units)
+    assert events.judge(seen, its_rules, Instance()) == (Verdict.CRITICAL, shown)
+
+
 def test_a_word_is_told_as_it_is() -> None:
     its_rules = rules(warn=bounds(Relation.NOT, operand="up"))
     assert events.judge(look("o", metrics={"used": "down"}), its_rules, Instance())[1] == "used is down, not it trips"
