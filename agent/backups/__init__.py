@@ -330,8 +330,12 @@ def failure(kind: Kind, outcome: Outcome, summary: str, hint: str = "") -> Resul
 
 
 def dump(document: Job | Result | Progress) -> str:
-    """A document as JSON text."""
-    return json.dumps(dataclasses.asdict(document), indent=1)
+    """A document as JSON text; what a result says to people stands on lines of its own."""
+    told = dataclasses.asdict(document)
+    if not isinstance(document, Job | Progress):
+        told |= {name: papers.line(told[name]) for name in ("summary", "hint")}
+        told |= {"faults": [papers.line(one) for one in told["faults"]]} if "faults" in told else {}
+    return json.dumps(told, indent=1)
 
 
 def load_job(text: str) -> Job:

@@ -28,6 +28,17 @@ def replace(path: Path, text: str, *, is_durable: bool = True) -> None:
     draft.rename(path)
 
 
+def line(text: str) -> str:
+    """Text for people as one line: what moves a terminal or ends a line stands in it as an escape.
+
+    Files, tables and databases are named by whoever owns them, and their names stand in what is told of them.
+    """
+    text = text.strip()
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
 def load(kind: Any, text: str, name: str) -> Any:
     """The value of that type in a JSON text; InputError when it holds no such thing."""
     try:

@@ -53,6 +53,7 @@ _CUT = re.compile(  # of a file on this machine; of one elsewhere it may be the 
     re.IGNORECASE,
 )
 _IGNORING, _SKIPPING = "ignoring error for ", "does not exist, skipping"  # what 0.14 begins and ends a name with
+_QUESTION = "Is there a repo"
 _OF_REPOSITORY = re.compile(r"[A-Z][A-Za-z]*\(<?[a-z]+")  # Load(<data/…>, List(key): how restic names what it asks for
 _HINTS = {
     Outcome.WRONG_PASSWORD: "the repository was made with another password, or its keys are gone: compare the secret",
@@ -108,8 +109,9 @@ def classify(
 def error_lines(stderr: str, messages: Sequence[Message]) -> tuple[str, ...]:
     """What went wrong, one line each, for people: JSON errors first, then text without what only repeats it."""
     told = [_error_text(message) for message in messages if _is_error(message)]
-    told += [str(message.get("message", "")).strip() for message in messages if _is_exit(message)]
-    told += [line for line in stderr.splitlines() if not line.startswith(("Warning: at least one", "Is there a repo"))]
+    ends = (str(message.get("message", "")).splitlines() for message in messages if _is_exit(message))
+    told += ["; ".join(line for line in lines if line and not line.startswith(_QUESTION)) for lines in ends]
+    told += [line for line in stderr.splitlines() if not line.startswith(("Warning: at least one", _QUESTION))]
     return tuple(line for line in told if line)
 
 

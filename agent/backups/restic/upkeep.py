@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from agent.backups import Job, Outcome
+from agent.backups import Job, Outcome, papers
 from agent.errors import InputError
 from agent.model.upkeep import Finding, Holding
 
@@ -83,7 +83,15 @@ Document = Errand | UpkeepResult | Plan
 
 
 def dump(document: Document) -> str:
-    """A document as JSON text."""
+    """A document as JSON text; what a result says to people stands on lines of its own."""
+    if isinstance(document, UpkeepResult):
+        document = dataclasses.replace(
+            document,
+            summary=papers.line(document.summary),
+            hint=papers.line(document.hint),
+            damage=tuple(map(papers.line, document.damage)),
+            findings=tuple(dataclasses.replace(one, words=papers.line(one.words)) for one in document.findings),
+        )
     return json.dumps(dataclasses.asdict(document), indent=1)
 
 

@@ -19,7 +19,9 @@ from agent.backups import (
     load_job,
     load_result,
 )
+from agent.backups.restic import upkeep
 from agent.errors import InputError
+from agent.model.upkeep import Finding, Strange
 
 JOB = Job(
     kind=Kind.RESTORE,
@@ -93,3 +95,35 @@ def test_a_point_is_what_was_saved_and_described(outcome: Outcome, snapshot: str
 def test_a_proof_carries_what_the_drill_found() -> None:
     proof = DrillResult(outcome=Outcome.FAILED, summary="", faults=("missing: /a",), compared=2, torn=1).proof(JOB, 7)
     assert (proof.at_us, proof.passed, proof.compared, proof.torn, proof.faults) == (7, False, 2, 1, ("missing: /a",))
+
+
+HOSTILE = "not read: /srv/n\x1b[2J\nE9 drill of x: succeeded\u202e"
+TAMED = r"not read: /srv/n\x1b[2J\nE9 drill of x: succeeded\u202e"
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        BackupResult(outcome=Outcome.PARTIAL, summary=HOSTILE, faults=(HOSTILE,), fault_count=1),
+        DrillResult(outcome=Outcome.FAILED, summary=HOSTILE, faults=(HOSTILE,), fault_count=1),
+        RestoreResult(outcome=Outcome.FAILED, summary=HOSTILE, faults=(HOSTILE,), fault_count=1),
+        SnapshotsResult(outcome=Outcome.FAILED, summary=HOSTILE, hint=HOSTILE),
+    ],
+    ids=lambda one: str(one.kind),
+)
+def test_the_name_of_a_file_writes_no_line_of_its_own_and_moves_no_terminal(result: Result) -> None:
+    read = load_result(dump(result))
+    assert (read.summary, getattr(read, "faults", (TAMED,))) == (TAMED, (TAMED,))
+    assert read.hint == (TAMED if result.hint else "")
+
+
+def test_what_a_check_of_a_repository_tells_is_tamed_as_well() -> None:
+    told = upkeep.UpkeepResult(
+        task=upkeep.Task.CHECK,
+        outcome=Outcome.DAMAGED,
+        summary=HOSTILE,
+        damage=(HOSTILE,),
+        findings=(Finding(what=Strange.KEY, id="a", words=HOSTILE),),
+    )
+    read = upkeep.load_result(upkeep.dump(told))
+    assert (read.summary, read.damage, read.findings[0].words) == (TAMED, (TAMED,), TAMED)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from agent.backups import Outcome
-from agent.backups.restic.command import Listener
+from agent.backups.restic.command import Ended, Listener
 from agent.backups.restic.outcome import Message, classify, error_lines, hint_for, read_message
 
 OLD, MIDDLE, NEW = (0, 14, 0), (0, 18, 0), (0, 19, 1)
@@ -227,6 +227,19 @@ def test_complaints_become_lines_for_people() -> None:
         "/srv/u/b: Permission denied",
         "open /srv/u/b: permission denied",
         "Fatal: There were 2 errors",
+    )
+
+
+def test_the_last_word_is_restics_and_not_a_piece_of_a_name() -> None:
+    told = error_lines(f"ignoring error for {SPLIT}: UtimesNano\nFatal: There were 1 errors", ())
+    assert Ended(outcome=Outcome.FAILED, errors=told).why() == "Fatal: There were 1 errors"
+
+
+def test_a_last_word_of_several_lines_is_one_line() -> None:
+    messages, _ = parted([exited(10, ABSENT), exited(1, "Fatal: There were 4 errors\n")])
+    assert error_lines("", messages) == (
+        "Fatal: unable to open config file: stat /srv/repo/config: no such file or directory; /srv/repo",
+        "Fatal: There were 4 errors",
     )
 
 
