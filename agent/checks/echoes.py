@@ -114,7 +114,8 @@ class Echoes:
     def _hear(self) -> None:
         """Take everything that has arrived."""
         assert self._clock is not None, "what was sent was sent by a clock"
-        ahead_ns = self._clock.now() * 1_000 - self._clock.boottime()  # of the wall clock, by which the kernel stamps
+        now_ns = self._clock.boottime()
+        ahead_ns = self._clock.now() * 1_000 - now_ns  # of the wall clock, by which the kernel stamps
         while self._socket is not None:  # an answer may end the last asker's wait
             try:
                 packet, extra, _, source = self._socket.recvmsg(256, 64)
@@ -122,7 +123,11 @@ class Echoes:
                 return  # nothing more has come, or an earlier echo brought about an error: that echo stays lost
             if (sent := self._asked(packet, source[0])) is not None:
                 heard, position, _, at_ns = sent
-                heard(position, self._took_ns(at_ns, _stamped_ns(extra) - ahead_ns) / NANOSECONDS)
+                arrived_ns = _stamped_ns(extra) - ahead_ns
+                if not at_ns < arrived_ns < now_ns:  # it came meanwhile, or the wall clock has been set
+                    now_ns = self._clock.boottime()
+                    arrived_ns = _believed_ns(at_ns, arrived_ns, now_ns)
+                heard(position, (arrived_ns - at_ns) / NANOSECONDS)
 
     def _asked(self, packet: bytes, source: str) -> _Sent | None:
         """The echo that a packet answers, from now on no longer under way; None when it answers none of ours."""
@@ -131,16 +136,15 @@ class Echoes:
             return None
         token, number = _BODY.unpack_from(packet, start + _BODY_AT)
         sent = self._under_way.get(number)
-        if sent is None or token != self._token or source.partition("%")[0] != sent[2]:
+        if sent is None or token != self._token or (source != sent[2] and source.partition("%")[0] != sent[2]):
             return None
         del self._under_way[number]
         return sent
 
-    def _took_ns(self, at_ns: int, arrived_ns: int) -> int:
-        """By the kernel's stamp where it makes sense: the wall clock may have been set meanwhile."""
-        assert self._clock is not None, "what was sent was sent by a clock"
-        now_ns = self._clock.boottime()
-        return (arrived_ns if at_ns < arrived_ns < now_ns else now_ns) - at_ns
+
+def _believed_ns(at_ns: int, arrived_ns: int, now_ns: int) -> int:
+    """By the kernel's stamp where it makes sense: the wall clock may have been set meanwhile."""
+    return arrived_ns if at_ns < arrived_ns < now_ns else now_ns
 
 
 def _stamped_ns(extra: list[tuple[int, int, bytes]]) -> int:

@@ -137,17 +137,14 @@ class _Asking:
         if sent == wanted:
             self._over.set_result(None)
             return
-        self._send(sent)
-        if self._missing:
-            due = self._end if sent + 1 == wanted else min(self._end, self._begun + (sent + 1) * self._interval)
-            self._beat = self._shared.beats.put_at(self, due)
-
-    def _send(self, position: int) -> None:
-        number, problem = self._shared.send(self._address.number, self._address.where, self._heard, position)
+        number, problem = self._shared.send(self._address.number, self._address.where, self._heard, sent)
         self._numbers.append(number)
         if problem:
             self._problem = problem
             self._count_one()
+        if self._missing:
+            due = self._end if sent + 1 == wanted else min(self._end, self._begun + (sent + 1) * self._interval)
+            self._beat = self._shared.beats.put_at(self, due)
 
     def _heard(self, position: int, seconds: float) -> None:
         self._trips[position] = seconds

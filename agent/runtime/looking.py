@@ -17,6 +17,7 @@ from agent.runtime.memories import Memories
 from agent.runtime.scripts import Scripts
 from agent.runtime.workers import Workers, guard, guarded
 from agent.transports import local
+from agent.transports.beats import patience
 
 CONNECT_SECONDS = 20.0  # for the login that may come before the first script
 GRACE_SECONDS = 2.0  # a probe keeps its own time; this is for those that fail to
@@ -107,7 +108,7 @@ class Looker:
         return [self._result(check, found, begun_us, begun_ns)]
 
     async def _timely(self, host: Host | None, check: Check, limit: float) -> Look:
-        async with asyncio.timeout(limit):  # wait_for would make a task of every look
+        with patience(limit):  # wait_for would make a task of every look, asyncio.timeout a timer
             return await self._one(host, check)
 
     async def _one(self, host: Host | None, check: Check) -> Look:

@@ -2,7 +2,9 @@
 
 import asyncio
 
-from agent.transports.beats import Beats
+import pytest
+
+from agent.transports.beats import Beats, _quarters, patience
 
 STEP = 0.01
 
@@ -52,3 +54,51 @@ def test_who_left_is_not_woken_and_an_empty_beat_holds_no_timer() -> None:
         return gone.woken, len(beats._waiting)
 
     assert asyncio.run(left()) == ([], 0)
+
+
+def test_patience_ends_what_takes_too_long_and_nothing_else() -> None:
+    async def tried() -> tuple[str, int, int]:
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            with patience(0.01):
+                await asyncio.sleep(60)
+        except TimeoutError:
+            await asyncio.sleep(0)  # the task itself goes on
+            with patience(60):
+                await asyncio.sleep(0)
+            return "timed out", task.cancelling(), len(_quarters(asyncio.get_running_loop())._waiting)
+        return "went on", task.cancelling(), 0
+
+    assert asyncio.run(tried()) == ("timed out", 0, 0)
+
+
+def test_patience_is_not_over_when_somebody_else_cancels_what_waits() -> None:
+    async def cancelled(*, inner_seconds: float) -> str:
+        async def waits() -> None:
+            with patience(60), patience(inner_seconds):
+                await asyncio.sleep(60)
+
+        waiting = asyncio.create_task(waits())
+        await asyncio.sleep(0)
+        if inner_seconds > 1:
+            waiting.cancel()
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            return "cancelled"
+        except TimeoutError:
+            return "timed out"
+        return "went on"
+
+    assert asyncio.run(cancelled(inner_seconds=30)) == "cancelled"
+    assert asyncio.run(cancelled(inner_seconds=0.01)) == "timed out"
+
+
+def test_what_fails_in_time_fails_by_its_own_error() -> None:
+    async def failed() -> None:
+        with patience(60):
+            raise ValueError("its own")
+
+    with pytest.raises(ValueError, match="its own"):
+        asyncio.run(failed())
