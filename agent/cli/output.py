@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from agent.cli.columns import GAP, layout, lines
 from agent.cli.wording import harmless
 from agent.errors import WatchkeeperError
 
@@ -61,16 +62,19 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def _drawn(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for title in titles:
-        drawn.add_column(title, overflow="fold")
+    console = Console()
+    found = layout(titles, rows, console.width)
+    for head in lines(found, [*titles[:-1], ""] if found.is_stacked else titles):
+        if any(cell.strip() for cell in head):
+            console.print(Text((" " * GAP).join(head).rstrip(), style="bold"), soft_wrap=True)
     for row in rows:
-        drawn.add_row(*(styled(cell) for cell in row))
-    Console().print(drawn)
+        for cells in lines(found, row):
+            line = Text(" " * GAP).join(Text(cell, style=STYLES.get(cell.strip(), "")) for cell in cells)
+            line.rstrip()
+            console.print(line, soft_wrap=True)
 
 
 def styled(word: str) -> Any:

@@ -40,7 +40,7 @@ def plan(
     if as_json:
         output.document({"items": items, "limits": dict(limits)})
         return
-    _tell(items, span)
+    _tell(items, span, local(now_us)[:10])
     output.say()
     output.say("limits that no policy can raise: " + ", ".join(f"{name} {value}" for name, value in limits))
 
@@ -69,7 +69,7 @@ def _document(line: "Line", now_us: int, until_us: int) -> dict[str, Any]:
     }
 
 
-def _tell(items: list[dict[str, Any]], span: str) -> None:
+def _tell(items: list[dict[str, Any]], span: str, today: str) -> None:
     for section in ("checks", "remedies", "backups", "recoveries", "windows"):
         found = [item for item in items if item["section"] == section]
         if not found:
@@ -80,7 +80,7 @@ def _tell(items: list[dict[str, Any]], span: str) -> None:
             [
                 (
                     item["item"], item["kind"], _hosts(item["hosts"]), item["when"], item["runs"],
-                    local(item["next_at_us"]), ", ".join(item["notes"]),
+                    local(item["next_at_us"]).removeprefix(f"{today} "), ", ".join(item["notes"]),
                 )
                 for item in found
             ],
