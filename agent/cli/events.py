@@ -71,7 +71,7 @@ def _check(line: "Line") -> Told | None:
     style = str(worst.get("severity", "")) if worst["verb"] == "note" else ""
     if worst["verb"] != "note":
         style = "ok" if worst["verb"] == "remedy-proven" else "failed"
-    return Told(f"{item_of(key)} on {host_of(key) or 'the service'}: {worst['why']}", style)
+    return Told(f"{item_of(key)}{f' on {host}' if (host := host_of(key)) else ''}: {worst['why']}", style)
 
 
 def _incident(line: "Line") -> Told:

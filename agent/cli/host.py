@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 app = plain(help="Hosts: what the inventory says of them, and which keys are pinned.")
 SCAN_SECONDS = 20.0
+SSH_PORT = 22
 
 
 @app.command("list")
@@ -35,12 +36,17 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     columns = [
         Column("host", lambda item: item["host"]),
         Column("state", lambda item: item["state"]),
-        Column("reached by", lambda item: item["connection"]),
-        Column("address", lambda item: " < ".join([item["address"], *reversed(item["via"])])),
-        Column("key", lambda item: ", ".join(item["fingerprints"])),
+        Column("reached by", lambda item: item["connection"] if item["state"] else "nothing logs in"),
+        Column("address", _address),
         Column("groups", lambda item: ", ".join(item["groups"])),
+        Column("key", lambda item: ", ".join(item["fingerprints"])),
     ]
     output.listing(items, columns, as_json=as_json, none="no hosts")
+
+
+def _address(item: output.Document) -> str:
+    port = f" port {item['port']}" if item["port"] not in (None, SSH_PORT) else ""
+    return " < ".join([f"{item['address']}{port}", *reversed(item["via"])])
 
 
 def _host(host: "Host", known_hosts: "Path", reach: dict[str, Any] | None) -> dict[str, Any]:
@@ -54,7 +60,7 @@ def _host(host: "Host", known_hosts: "Path", reach: dict[str, Any] | None) -> di
         "host": host.name,
         "service": None,
         "item": None,
-        "state": "ok" if is_local else (reach["state"] if reach else "pending"),
+        "state": "ok" if is_local else (reach["state"] if reach else None),
         "connection": host.connection.value,
         "address": host.address,
         "port": None if is_local else host.port,

@@ -8,7 +8,7 @@ import typer
 from agent.cli import output, plain
 from agent.cli.context import the_agent, the_store
 from agent.cli.output import AsJson, Column
-from agent.cli.wording import ago, local, person, span
+from agent.cli.wording import ago, local, person, span, titled
 
 app = plain(help="Incidents: what is wrong, who has it, what was tried, how it ended.")
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="INC0000042, inc42, 42, or its id.")]
@@ -40,7 +40,7 @@ def list_(
         Column("state", lambda item: item["state"]),
         Column("opened", lambda item: ago(opened[str(item["number"])], now_us)),
         Column("assigned to", lambda item: item["assigned_to"] or item["owner"]),
-        Column("title", lambda item: item["title"]),
+        Column("title", titled),
     ]
     output.listing(items, columns, as_json=as_json, none="no open incidents" if still_open else "no incidents")
 
@@ -88,11 +88,16 @@ def _tell(document: dict[str, Any], incident: Any, now_us: int) -> None:
             ("episode", document["episode"]),
             ("runbook", document["runbook"]),
             ("recurrence of", document["recurrence_of"]),
+            ("more", f"watchkeeper check why {document['cause']}" if _is_of_check(document) else ""),
         ]
     )
     for remedy in document["remedies"]:
         verified = {True: "worked", False: "did not work", None: "not verified"}[remedy["verified"]]
         output.say(f"{remedy['number']}  {remedy['item']}  attempt {remedy['attempt']}: {remedy['state']}, {verified}")
+
+
+def _is_of_check(document: dict[str, Any]) -> bool:
+    return "/checks/" in document["cause"] and document["state"] not in {"resolved", "closed"}
 
 
 def _acknowledged(incident: Any) -> str:

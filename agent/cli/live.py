@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from agent.cli.events import Teller, Told
 from agent.cli.output import STYLES, say, styled
-from agent.cli.wording import ago, harmless, span
+from agent.cli.wording import ago, harmless, span, titled
 from agent.clock import NANOSECONDS
 from agent.errors import StoreError
 
@@ -151,7 +151,7 @@ def _incidents(found: dict[str, Any], now_us: int) -> list[Any]:
     from rich.text import Text
 
     return [
-        Text(harmless(f"{one['number']} {one['priority']} {one['state']}, {ago(one['opened_at_us'], now_us)}: {one['title']}"),
+        Text(harmless(f"{one['number']} {one['priority']} {one['state']}, {ago(one['opened_at_us'], now_us)}: {titled(one)}"),
              style=STYLES.get(one["state"], ""), no_wrap=True, overflow="ellipsis")
         for one in found["incidents"][:5]
     ]  # fmt: skip

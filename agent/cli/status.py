@@ -9,7 +9,7 @@ import typer
 from agent.cli import output, plain
 from agent.cli.context import the_agent
 from agent.cli.output import AsJson
-from agent.cli.wording import ago, drifted, plural, span
+from agent.cli.wording import ago, drifted, plural, span, titled
 
 if TYPE_CHECKING:
     from agent.runtime.agent import Agent
@@ -121,7 +121,7 @@ def tell(found: dict[str, Any], now_us: int) -> None:
         return
     output.table(
         ["incident", "priority", "state", "opened", "title"],
-        [(one["number"], one["priority"], one["state"], ago(one["opened_at_us"], now_us), one["title"])
+        [(one["number"], one["priority"], one["state"], ago(one["opened_at_us"], now_us), titled(one))
          for one in found["incidents"]],
     )  # fmt: skip
 

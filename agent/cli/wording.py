@@ -68,6 +68,12 @@ def drifted(found: Mapping[str, Any] | None) -> str:
     return f"{found['at'][:16].replace('T', ' ')} UTC, {'stands' if found['stands'] else 'past'}"
 
 
+def titled(incident: Mapping[str, Any]) -> str:
+    """The title of an incident, with its host where the title itself does not name it."""
+    title, host = incident["title"], incident["host"]
+    return title if not host or host in re.split(r"[\s,;:()@]+", title) else f"{title} ({host})"
+
+
 def size(count: int | None) -> str:
     """Bytes by decimal units: `4.2 MB`."""
     if count is None:

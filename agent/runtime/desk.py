@@ -132,7 +132,7 @@ class Desk:
 
     def _open(self, tx: Tx, key: str, decided: Decision) -> None:
         check = self._book.policies.checks[key]
-        title = check.title or f"{check.item} is {decided.severity} on {check.host or 'the service'}"
+        title = check.title or f"{check.item} is {decided.severity}" + (f" on {check.host}" if check.host else "")
         self.open(tx, cause=key, title=title, decided=decided, owner=check.owner, runbook=check.runbook)
 
     def open(  # noqa: PLR0913  an incident is all of this

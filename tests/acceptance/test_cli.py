@@ -48,6 +48,8 @@ def test_an_incident_is_worked_on_and_resolved_only_when_its_check_agrees(world:
     shell.runs("run", "--once", code=1)  # an incident is open
     (incident,) = shell.reads("incident", "list")["items"]
     assert (incident["number"], incident["state"], incident["host"]) == ("INC0000001", "open", "here")
+    assert "The door is shut (here)" in shell.types("incident", "list")
+    assert f"watchkeeper check why {KEY}" in shell.types("incident", "show", "1")
     assert "The door is shut" in shell.types("check", "why", "door@here")
     assert shell.reads("check", "why", "door")["because"] == "it is hard critical: its incident is open"
     shell.types("incident", "ack", "1")

@@ -79,3 +79,16 @@ def test_nouns_are_counted() -> None:
 
 def test_somebody_is_always_typing() -> None:
     assert wording.person()
+
+
+@pytest.mark.parametrize(
+    ("title", "host", "told"),
+    [
+        ("The door is shut", "web1", "The door is shut (web1)"),
+        ("shop/checks/door is critical on web1", "web1", "shop/checks/door is critical on web1"),
+        ("shop/checks/door is critical on web10", "web1", "shop/checks/door is critical on web10 (web1)"),
+        ("The shop is shut", None, "The shop is shut"),
+    ],
+)
+def test_an_incident_is_told_with_its_host(title: str, host: str | None, told: str) -> None:
+    assert wording.titled({"title": title, "host": host}) == told
