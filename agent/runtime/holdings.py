@@ -1,10 +1,10 @@
 """What our record knows of a repository: what it should hold, what may be copied, what of its upkeep is done or late."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from agent.backups import Outcome
 from agent.model.backup import Backup
-from agent.model.execution import OPEN_STATES, Execution, ExecutionKind, ExecutionState
+from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.model.proof import Point
 from agent.model.upkeep import Finding, Holding, Recorded, Strange
 from agent.practices import calendar
@@ -96,8 +96,26 @@ def uncopied(reader: Reader, place: Place, source: str) -> list[Point]:
 
 def history(reader: Reader, place: Place, kind: ExecutionKind) -> list[Execution]:
     """The last runs of a kind there that ended, the newest first."""
-    found = executions.listing(reader, kind=kind, correlation_id=place.cause, limit=_RECENT)
-    return [one for one in found if one.state not in OPEN_STATES and one.state is not ExecutionState.CANCELLED]
+    return executions.tried(reader, kind, place.cause, _RECENT)
+
+
+def _last(
+    reader: Reader, place: Place, kind: ExecutionKind, fits: Callable[[Execution], bool] = lambda _: True
+) -> Execution | None:
+    """The newest that fits; mostly it is the very last one, and the others need not be read."""
+    for limit in (1, _RECENT):
+        found = executions.tried(reader, kind, place.cause, limit)
+        if (fitting := next(filter(fits, found), None)) is not None or len(found) < limit:
+            return fitting
+    return None
+
+
+def _is_judged(one: Execution) -> bool:
+    return one.detail.get("outcome") in _JUDGED
+
+
+def _has_succeeded(one: Execution) -> bool:
+    return one.state is ExecutionState.SUCCEEDED
 
 
 def _good_copies(reader: Reader, place: Place) -> list[Execution]:
@@ -105,17 +123,17 @@ def _good_copies(reader: Reader, place: Place) -> list[Execution]:
 
 
 def copied_until(reader: Reader, place: Place, source: str) -> int:
-    """The time of the newest point that is known to be there (µs UTC); 0 when nothing was copied yet."""
-    return max(
-        (int(one.args["upto"]) for one in _good_copies(reader, place) if one.args.get("source") == source), default=0
+    """Up to which time points are known to be there (µs UTC): the last good copy had all; 0 when there was none yet."""
+    last = _last(
+        reader, place, ExecutionKind.COPY, lambda one: _has_succeeded(one) and one.args.get("source") == source
     )
+    return int(last.args["upto"]) if last is not None else 0
 
 
 def findings(reader: Reader, place: Place) -> tuple[Finding, ...]:
     """What the last list of its snapshots showed that no work of ours explains."""
-    seen = [*history(reader, place, ExecutionKind.CHECK), *history(reader, place, ExecutionKind.PRUNE)]
-    judged = [one for one in seen if one.detail.get("outcome") in _JUDGED]
-    newest = max(judged, key=lambda one: one.intent_at_us, default=None)
+    seen = (_last(reader, place, kind, _is_judged) for kind in (ExecutionKind.CHECK, ExecutionKind.PRUNE))
+    newest = max(filter(None, seen), key=lambda one: one.intent_at_us, default=None)
     told = () if newest is None else newest.detail.get("findings", ())
     return tuple(one for one in map(_finding, told) if not _is_settled(reader, one, place))
 
@@ -134,30 +152,26 @@ def _is_settled(reader: Reader, one: Finding, place: Place) -> bool:
 
 def damage(reader: Reader, place: Place) -> Execution | None:
     """The run that last found the repository damaged, unless a check has been good since."""
-    checks = history(reader, place, ExecutionKind.CHECK)
-    judged = next((one for one in checks if one.detail.get("outcome") in _JUDGED), None)
+    judged = _last(reader, place, ExecutionKind.CHECK, _is_judged)
     if judged is not None and judged.detail.get("outcome") == Outcome.DAMAGED:
         return judged
     since_us = judged.intent_at_us if judged is not None else 0
-    found = [
-        one
-        for backup in place.saved
-        for kind in _SAVING
-        for one in executions.listing(reader, kind=kind, correlation_id=backup.key, since_us=since_us, limit=_RECENT)
-    ]
+    found = [one for backup in place.saved for kind in _SAVING for one in _damaged(reader, kind, backup.key, since_us)]
     found += _copies_at_fault(reader, place, since_us)
-    return next((one for one in found if one.detail.get("outcome") == Outcome.DAMAGED), None)
+    return next(iter(found), None)
+
+
+def _damaged(reader: Reader, kind: ExecutionKind, correlation_id: str, since_us: int) -> list[Execution]:
+    return executions.came_to(reader, kind, correlation_id, Outcome.DAMAGED.value, since_us=since_us, limit=_RECENT)
 
 
 def _copies_at_fault(reader: Reader, place: Place, since_us: int) -> Iterator[Execution]:
     """Copies made there, and from there, as far as it is this repository that they complained of."""
-    for one in history(reader, place, ExecutionKind.COPY):
-        if one.intent_at_us >= since_us and not one.detail.get("of_first"):
+    for one in _damaged(reader, ExecutionKind.COPY, place.cause, since_us):
+        if not one.detail.get("of_first"):
             yield one
     for cause in sorted({cause_of(copy, backup.host) for backup in place.saved for copy in backup.copies}):
-        for one in executions.listing(
-            reader, kind=ExecutionKind.COPY, correlation_id=cause, since_us=since_us, limit=_RECENT
-        ):
+        for one in _damaged(reader, ExecutionKind.COPY, cause, since_us):
             if one.args.get("source") == place.cause and one.detail.get("of_first"):
                 yield one
 
@@ -167,9 +181,7 @@ def facts(reader: Reader, place: Place, now_us: int) -> Facts:
     wrong = damage(reader, place)
     found = findings(reader, place)
     changes = [practice.mass_change(backups.points(reader, one.key, limit=6)) for one in place.saved]
-    checked = next(
-        (one for one in history(reader, place, ExecutionKind.CHECK) if one.state is ExecutionState.SUCCEEDED), None
-    )
+    checked = _last(reader, place, ExecutionKind.CHECK, _has_succeeded)
     hint = "look at each; what is right: watchkeeper backup check REPOSITORY --accept" if found else ""
     return Facts(
         damage=f"{wrong.number}: {wrong.summary}" if wrong is not None else "",
@@ -184,24 +196,22 @@ def facts(reader: Reader, place: Place, now_us: int) -> Facts:
 
 def _failed(reader: Reader, place: Place) -> Iterator[str]:
     for kind in (ExecutionKind.CHECK, ExecutionKind.PRUNE, ExecutionKind.COPY):
-        last = next(iter(history(reader, place, kind)), None)
+        last = _last(reader, place, kind)
         if last is not None and last.state is ExecutionState.FAILED:
             yield f"the last {kind} failed: {last.summary}"
 
 
 def is_founded(reader: Reader, place: Place) -> bool:
     """Whether there is anything in it."""
-    return bool(_good_copies(reader, place)) or any(backups.last_point(reader, one.key) for one in place.saved)
+    if any(backups.first_at(reader, one.key) is not None for one in place.saved):
+        return True
+    return _last(reader, place, ExecutionKind.COPY, _has_succeeded) is not None
 
 
 def done_at(reader: Reader, place: Place, kind: ExecutionKind) -> int | None:
     """When a kind of upkeep was last done: it came to an end that says something (µs UTC)."""
-    done = [
-        one
-        for one in history(reader, place, kind)
-        if one.state is ExecutionState.SUCCEEDED or one.detail.get("outcome") == Outcome.DAMAGED
-    ]
-    return done[0].intent_at_us if done else None
+    done = _last(reader, place, kind, lambda one: _has_succeeded(one) or one.detail.get("outcome") == Outcome.DAMAGED)
+    return None if done is None else done.intent_at_us
 
 
 def _late(reader: Reader, place: Place, now_us: int) -> Iterator[str]:
@@ -262,7 +272,7 @@ def is_suspect(reader: Reader, place: Place) -> bool:
     wrong = damage(reader, place)
     if wrong is None or wrong.kind is ExecutionKind.CHECK:
         return False
-    tried = next(iter(history(reader, place, ExecutionKind.CHECK)), None)
+    tried = _last(reader, place, ExecutionKind.CHECK)
     return tried is None or tried.intent_at_us < (wrong.ended_at_us or 0)
 
 
@@ -273,13 +283,13 @@ def _is_of_a_share(wrong: Execution, of_: int) -> bool:
 
 def has_failed(reader: Reader, place: Place, kind: ExecutionKind) -> bool:
     """Whether its last run failed."""
-    last = next(iter(history(reader, place, kind)), None)
+    last = _last(reader, place, kind)
     return last is not None and last.state is ExecutionState.FAILED
 
 
 def retry_at(reader: Reader, place: Place, kind: ExecutionKind, interval: float) -> int | None:
     """When a run that failed, without finding anything, is tried again; None when the last one went well."""
-    last = next(iter(history(reader, place, kind)), None)
+    last = _last(reader, place, kind)
     if last is None or last.state is not ExecutionState.FAILED or last.detail.get("outcome") in _JUDGED:
         return None
     return last.intent_at_us + int(min(3600.0, interval) * MICROSECONDS)

@@ -32,6 +32,17 @@ _NEWEST = select(executions).order_by(_FILED.desc())
 # In the very words of their index, or SQLite does not use it and reads all that ever ran.
 _UNSETTLED = sqlalchemy.text("state IN ('intent', 'dispatched', 'uncertain')")
 _OLDEST = select(executions).where(_UNSETTLED).order_by(_FILED)
+_TRIED = _NEWEST.where(
+    executions.c.correlation_id == bindparam("at_cause"),
+    executions.c.kind == bindparam("of_kind"),
+    executions.c.state.not_in(sorted({*OPEN_STATES, ExecutionState.CANCELLED})),
+).limit(bindparam("most"))
+_CAME_TO = _NEWEST.where(
+    executions.c.correlation_id == bindparam("at_cause"),
+    executions.c.kind == bindparam("of_kind"),
+    executions.c.intent_at_us >= bindparam("since_us"),
+    sqlalchemy.func.json_extract(executions.c.detail, "$.outcome") == bindparam("outcome"),
+).limit(bindparam("most"))
 
 
 def idempotency_key(execution: Execution) -> str | None:
@@ -103,14 +114,28 @@ def listing(  # noqa: PLR0913 - each is one column to narrow by
     return _all(reader, query)
 
 
+def tried(reader: Reader, kind: ExecutionKind, correlation_id: str, limit: int) -> list[Execution]:
+    """Those that began and came to an end, the newest first."""
+    given = {"at_cause": correlation_id, "of_kind": str(kind), "most": limit}
+    return _all(reader, _TRIED, given)
+
+
+def came_to(
+    reader: Reader, kind: ExecutionKind, correlation_id: str, outcome: str, *, since_us: int, limit: int
+) -> list[Execution]:
+    """Those that ended with an outcome, the newest first; others are not even read."""
+    given = {"at_cause": correlation_id, "of_kind": str(kind), "outcome": outcome, "since_us": since_us, "most": limit}
+    return _all(reader, _CAME_TO, given)
+
+
 def begun_since(reader: Reader, kinds: Collection[ExecutionKind], since_us: int) -> list[Execution]:
     """What was begun of these kinds since a moment, the newest first; thousands of others are not even read."""
     mine = executions.c.kind.in_(sorted(kinds))
     return _all(reader, _NEWEST.where(executions.c.intent_at_us >= since_us, mine))
 
 
-def _all(reader: Reader, query: Select[Any]) -> list[Execution]:
-    return [_execution(row) for row in reading(reader).execute(query).mappings()]
+def _all(reader: Reader, query: Select[Any], given: Mapping[str, Any] | None = None) -> list[Execution]:
+    return [_execution(row) for row in reading(reader).execute(query, given or {}).mappings()]
 
 
 def _row(execution: Execution) -> dict[str, Any]:

@@ -67,6 +67,15 @@ class Scene:
             backups.add_point(tx, point)
         return point
 
+    def listen(self) -> list[tuple[str, Any]]:
+        """What is asked of the store from now on."""
+        asked: list[tuple[str, Any]] = []
+        with self.store.read() as reader:
+            listen(
+                reader.engine, "before_cursor_execute", lambda _, __, words, given, *___: asked.append((words, given))
+            )
+        return asked
+
     def due(self) -> set[tuple[str, str]]:
         return {(place.cause, kind) for kind, place, _, _ in self.caretaker.due(self.clock.now())}
 
@@ -91,9 +100,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 def test_a_look_at_a_backup_or_a_repository_reads_what_is_about_it_and_no_more(scene: Scene) -> None:
     """With thousands of them, each reading all there is would be most of what the agent does."""
     scene.saved("s1")
-    asked: list[tuple[str, Any]] = []
-    with scene.store.read() as reader:
-        listen(reader.engine, "before_cursor_execute", lambda _, __, words, given, *___: asked.append((words, given)))
+    asked = scene.listen()
     assert scene.upkeep.places() is scene.upkeep.places()
     Freshness(store=scene.store, clock=scene.clock, book=scene.book).fresh(scene.book.policies.checks[KEY])
     scene.upkeep.look(scene.book.policies.checks[HERE])
@@ -104,6 +111,24 @@ def test_a_look_at_a_backup_or_a_repository_reads_what_is_about_it_and_no_more(s
             row.detail for words, given in reads for row in reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", given)
         ]
     assert [plan for plan in plans if plan.startswith("SCAN")] == []
+
+
+def test_a_look_at_a_repository_reads_its_newest_runs_and_not_all_that_it_ever_did(scene: Scene) -> None:
+    """With a thousand hosts, reading fifty runs of each kind every minute was a third of a core."""
+    point = scene.saved("s1")
+    for _ in range(20):
+        scene.clock.pass_seconds(86_400)
+        scene.ended(ExecutionKind.CHECK, HERE)
+        scene.ended(ExecutionKind.PRUNE, HERE)
+        scene.ended(ExecutionKind.COPY, THERE, source=HERE, upto=point.at_us)
+    asked = scene.listen()
+    scene.upkeep.look(scene.book.policies.checks[HERE])
+    scene.upkeep.look(scene.book.policies.checks[THERE])
+    scene.due()
+    runs = [one for one in asked if "FROM executions" in one[0]]
+    with scene.store.read() as reader:
+        read = [len(reader.exec_driver_sql(words, given).all()) for words, given in runs]
+    assert max(read) == 1
 
 
 def test_what_was_copied_is_not_copied_again_when_the_newest_point_is_forgotten(scene: Scene) -> None:
