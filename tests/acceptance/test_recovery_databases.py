@@ -15,6 +15,12 @@ from tests.lab.databases import running_mariadb, running_postgresql
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make databases")
 SUPER = "super-secret"
+FAILS_IN_PLACE = """\
+DROP TABLE IF EXISTS orders;
+CREATE TABLE x (a int);
+DELIMITER //
+BEGIN NOT ATOMIC IF DATABASE() NOT LIKE '%trial%' THEN SIGNAL SQLSTATE '45000'; END IF; END//
+"""
 
 
 def told(*argv: str) -> str:
@@ -76,7 +82,13 @@ def test_databases_are_recovered_and_what_they_held_is_kept(
         told(*psql, "ledger", "-c", "DELETE FROM pages WHERE page > 3")
         told(*maria, "shop", "-e", "DELETE FROM orders WHERE shop = 'muc'; CREATE TABLE newer (a int)")
 
+        told(*psql, "postgres", "-c", "CREATE DATABASE ledger_restored")
+        told(*psql, "postgres", "-c", "CREATE DATABASE ledger_restored_20260101_000000")
+        told(*maria, "-e", "CREATE DATABASE shop_trial; CREATE TABLE shop_trial.own (a int)")
         shell.types("recovery", "run", "postgresql/db", "--yes")
+        people = told(*psql, "postgres", "-c", "SELECT datname FROM pg_database WHERE datname ~ '_restored' ORDER BY 1")
+        assert people.split() == ["ledger_restored", "ledger_restored_20260101_000000"], "made by somebody else"
+        assert "drop it if nobody needs it: ledger_restored_20260101_000000" in said(world)
         assert told(*psql, "ledger", "-c", "SELECT count(*) FROM pages") == "500"
         (before,) = told(*psql, "postgres", "-c", "SELECT datname FROM pg_database WHERE datname ~ '_before_'").split()
         assert told(*psql, before, "-c", "SELECT count(*) FROM pages") == "3"
@@ -99,3 +111,13 @@ def test_databases_are_recovered_and_what_they_held_is_kept(
         Path(f"{world.folder}/half.sql").write_text("USE `shop`;\nDELETE FROM orders;\n")
         shell.types(*play, *half, "-e", f"db_port={other.port}", code=1)
         assert told(*maria, "shop", "-e", "SELECT COUNT(*) FROM orders") == "3", "a trial touches nothing"
+
+        Path(f"{world.folder}/half.sql").write_text(FAILS_IN_PLACE)
+        shell.types(*play, *half, "-e", f"db_port={other.port}", "-e", f"kept={world.folder}/kept", code=1)
+        assert told(*maria, "shop", "-e", "SELECT COUNT(*) FROM orders") == "3"
+        assert f"what was there is loaded again, from {world.folder}/kept" in said(world)
+        shell.types(*play, *half, "-e", f"db_port={other.port}", "-e", "database=fresh", code=1)
+        assert "there was no such database before, and there is none now" in said(world)
+        names = told(*maria, "-e", "SHOW DATABASES").split()
+        assert "fresh" not in names
+        assert [one for one in names if "_trial" in one] == ["shop_trial"], "made by somebody else"
