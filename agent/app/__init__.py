@@ -182,6 +182,24 @@ class Builder:
             claim.release()
             raise
 
+    def found(self) -> Path | None:
+        """Begin the record of an agent that never ran; its state folder, None where there is one already."""
+        from agent.store import policies
+        from agent.store.engine import Store
+        from agent.store.folder import DATABASE_NAME
+
+        state = self.state()
+        if (state / DATABASE_NAME).exists():
+            store = Store.open(state, self.clock(), migrate=False)
+            try:
+                with store.read() as reader:
+                    if policies.last_good(reader) is not None:
+                        return None
+            finally:
+                store.close()
+        self.agent(migrate=True).close()
+        return state
+
     def _open(self, clock: "Clock", catalogue: "Catalogue", config: "Config", claim: "Claim | None") -> "Agent":
         from agent.app.assembly import Given, assemble
         from agent.store import owners

@@ -92,7 +92,7 @@ def _each(
 ) -> None:
     from agent.cli.naming import matching
 
-    with the_agent(ctx) as agent:
+    with the_agent(ctx, found=True) as agent:
         keys = matching(agent.book.policies.backups, which, "backup", host=host)
         policies = agent.book.policies
         ended = [one for key in keys for one in _begin(agent, kind, policies.backups[key], reason, quiet=as_json)]
@@ -148,7 +148,7 @@ def restore(  # noqa: PLR0913  a restore is all of this
     from agent.cli import restoring
     from agent.cli.naming import one
 
-    with the_agent(ctx) as agent:
+    with the_agent(ctx, found=True) as agent:
         policies = agent.book.policies
         backup = policies.backups[one(policies.backups, which, "backup", host=host)]
         at_us = moment(at, "--at", policies.config.timezone) if at else None
@@ -172,7 +172,7 @@ def snapshots(ctx: typer.Context, which: Which, *, host: OnHost = None, as_json:
     from agent.cli import snapshot_reading
     from agent.cli.naming import matching
 
-    with the_agent(ctx) as agent:
+    with the_agent(ctx, found=True) as agent:
         found = agent.book.policies.backups
         keys = matching(found, which, "backup", host=host)
         items = [

@@ -39,6 +39,9 @@ class Parts(Protocol):
     def agent(self, *, migrate: bool = False) -> "Agent":
         """The whole agent, with the policies in force and all states read, for a command that does something."""
 
+    def found(self) -> Path | None:
+        """Begin the record of an agent that never ran, and start nothing; the new state folder, None where there is one."""
+
 
 def parts_of(ctx: "typer.Context") -> Parts:
     """The builders, from the context that every command gets."""
@@ -46,8 +49,12 @@ def parts_of(ctx: "typer.Context") -> Parts:
 
 
 @contextmanager
-def the_agent(ctx: "typer.Context", *, migrate: bool = False) -> "Iterator[Agent]":
-    """The whole agent for the length of a block."""
+def the_agent(ctx: "typer.Context", *, migrate: bool = False, found: bool = False) -> "Iterator[Agent]":
+    """The whole agent for the length of a block; with `found` also where it never ran, as after the loss of its machine."""
+    from agent.cli import output
+
+    if found and (state := parts_of(ctx).found()) is not None:
+        output.note(f"the agent never ran here: its record begins in {state}")
     agent = parts_of(ctx).agent(migrate=migrate)
     try:
         yield agent

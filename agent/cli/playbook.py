@@ -41,7 +41,7 @@ def run(  # noqa: PLR0913  a play is all of this
     """Run a playbook through the gates and follow it. Ends with 1 when it fails, with 3 when a gate refuses."""
     variables = _variables(extra or [])
     limit = seconds(timeout, "--timeout")
-    with the_agent(ctx) as agent:
+    with the_agent(ctx, found=True) as agent:
         args = {"playbook": name, "vars": variables, "check": check}
         execution = _admitted(agent, _resolved(agent, hosts), args, reason, says_all=hosts == "all", limit=limit)
         output.note(f"{execution.number}: {name} on {', '.join(execution.args['hosts'])}")

@@ -93,7 +93,7 @@ def run(  # noqa: PLR0913  a recovery is all of this
 
     One that was interrupted goes on where it was.
     """
-    with the_agent(ctx) as agent:
+    with the_agent(ctx, found=True) as agent:
         recovery = _meant(agent, which, host)
         if not _agreed(recovery, recovery.host, recovery.steps, yes=yes):
             output.say("nothing was begun")
@@ -116,7 +116,7 @@ def rehearse(  # noqa: PLR0913  a rehearsal is all of this
     as_json: AsJson = False,
 ) -> None:
     """Carry it out on a scratch host, and measure it. Ends with 1 when it fails, or takes longer than its rto."""
-    with the_agent(ctx) as agent:
+    with the_agent(ctx, found=True) as agent:
         recovery = _meant(agent, which, of)
         onto = _scratch(recovery, host)
         ended = _carried_out(agent, recovery, onto, at, reason, quiet=as_json)

@@ -72,9 +72,10 @@ def preview(agent: "Agent", backup: "Backup", wish: Wish) -> "tuple[Point, Previ
         known = backups.points(reader, backup.key)
     point = next((one for one in known if wish.at_us is None or one.at_us <= wish.at_us), None)
     if point is None or not point.manifest:
+        which = "a snapshot that old" if wish.at_us is not None else "its snapshots"
         raise InputError(
-            f"{backup.key} has no point to look at" + (" that old" if known else ""),
-            hint=f"watchkeeper backup snapshots {backup.key}",
+            f"{backup.key}: the agent has no record of {which}, and cannot say what would change",
+            hint=f"watchkeeper backup snapshots {backup.key} lists what there is; --target DIR restores it aside",
         )
     path = config.state / manifest.FOLDER / point.manifest
     manifest.verify(path)

@@ -37,7 +37,7 @@ def check(
     """Check a repository: its structure, the next share of its data, who changed what. Ends with 1 when it is not sound."""
     from agent.model.execution import ExecutionKind
 
-    with the_agent(ctx) as agent:
+    with the_agent(ctx, found=True) as agent:
         found = _places(agent, which, host)
         if accept:
             for place in found:
@@ -53,7 +53,7 @@ def prune(
     """Remove what `keep` does not name, and free its room, now; refused while the repository is not to be trusted."""
     from agent.model.execution import ExecutionKind
 
-    with the_agent(ctx) as agent:
+    with the_agent(ctx, found=True) as agent:
         found = _places(agent, which, host)
         for place in found:
             if why := agent.upkeep.rests(place):
@@ -71,7 +71,7 @@ def copy(
     """Bring a repository that others are copied to up to date now, and hold it against them."""
     from agent.model.execution import ExecutionKind
 
-    with the_agent(ctx) as agent:
+    with the_agent(ctx, found=True) as agent:
         found = [place for place in _places(agent, which, host) if place.sources]
         if not found:
             raise RefusedError(f"nothing is copied to {which}", hint="name it in `copies` of a backup")

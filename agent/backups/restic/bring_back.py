@@ -84,6 +84,7 @@ class _Return:
         elif outcome is Outcome.OK and faults:
             outcome = Outcome.FAILED
         summary = f"{entries} entries restored into {folder}"
+        summary += "" if self._manifest else "; its record is not here, so restic alone has verified it"
         summary += f"; {large} files had holes and take more room now" if large else ""
         return RestoreResult(
             outcome=outcome,
