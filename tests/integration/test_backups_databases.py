@@ -104,6 +104,13 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
         )
 
 
+def documented(words: str) -> str:
+    """The command of docs/databases.md in which these words are."""
+    lines = (Path(__file__).parents[2] / "docs/databases.md").read_text(encoding="utf-8").splitlines()
+    (found,) = (line.partition("command: ")[2] for line in lines if "command: " in line and words in line)
+    return found
+
+
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Source:
     path = tmp_path / "shop.db"
@@ -117,7 +124,7 @@ def sqlite(tmp_path: Path) -> Source:
     connection.close()
     return Source(
         kind="sqlite",
-        command=f'f=$(mktemp) && trap \'rm -f "$f"\' EXIT && sqlite3 {path} "VACUUM INTO \'$f\'" && cat "$f"',
+        command=documented("VACUUM INTO").replace("/srv/app/app.db", str(path)),
         ask=("sqlite3", "-cmd", ".timeout 5000", str(path)),
         fill="WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) INSERT INTO orders "
         "SELECT 'x', i * k, 'nnnn' FROM n, (SELECT 1 AS k UNION SELECT -1)",
@@ -244,6 +251,14 @@ def test_a_dump_that_does_not_load_or_is_empty_fails(source: Source, tmp_path: P
 def test_an_answer_that_is_no_is_a_fault(sqlite: Source, tmp_path: Path, query: str, fault: str) -> None:
     (told,) = check(tmp_path, "sqlite", dumped(sqlite), query)
     assert told.endswith(fault)
+
+
+def test_a_sqlite_database_that_is_gone_is_no_empty_one(sqlite: Source) -> None:
+    path = Path(sqlite.ask[-1])
+    path.unlink()
+    with pytest.raises(subprocess.CalledProcessError):
+        dumped(sqlite)
+    assert not path.exists()
 
 
 def test_a_row_whose_parent_is_gone_is_found_in_sqlite(tmp_path: Path) -> None:
