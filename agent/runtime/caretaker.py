@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from agent.clock import Clock
 from agent.model.cadence import Cadence
 from agent.model.execution import Execution, ExecutionKind
-from agent.practices import calendar, places
+from agent.practices import calendar
 from agent.practices import upkeep as practice
 from agent.practices.places import Place
 from agent.practices.upkeep import MICROSECONDS
 from agent.runtime import holdings
 from agent.runtime.desk import AGENT
 from agent.runtime.executor import Executor
+from agent.runtime.quiet import Quiet
 from agent.runtime.upkeep import Upkeep, ran
 from agent.runtime.waking import Waking
 from agent.runtime.workers import Workers
@@ -29,6 +30,7 @@ class Caretaker:
     def __init__(self, *, store: Store, clock: Clock, upkeep: Upkeep, executor: Executor, workers: Workers) -> None:
         self._store, self._clock, self._workers = store, clock, workers
         self._upkeep, self._executor = upkeep, executor
+        self._quiet = Quiet()
         self.waking = Waking(clock)
 
     async def start_due(self) -> int:
@@ -66,18 +68,32 @@ class Caretaker:
         So a check that takes as long as its interval keeps neither removals nor copies waiting.
         """
         with self._store.read() as reader:
+            self._quiet.listen(reader, self._upkeep.places())
             last = dues.last_runs(reader)
             busy = {one.correlation_id for one in executions.open_ones(reader)}
-            places_ = [one for one in self._upkeep.places().values() if one.cause not in busy]
             found = [
                 min(due, key=lambda one: one[0])
-                for place in places_
-                if places.needs_upkeep(place) and (due := list(self._due_at(reader, place, last, now_us)))
+                for place in self._quiet.awake(now_us)
+                if place.cause not in busy and (due := self._ask(reader, place, last, now_us))
             ]
+        self.waking.no_later_than(self._quiet.ends_us(), now_us)
         return [due for _, due in sorted(found, key=lambda one: one[0])]
 
-    def _due_at(self, reader: Reader, place: Place, last: Mapping[str, int], now_us: int) -> Iterator[tuple[int, Due]]:
-        """What is due there, and since when it has waited: when it began last, 0 for never."""
+    def _ask(self, reader: Reader, place: Place, last: Mapping[str, int], now_us: int) -> list[tuple[int, Due]]:
+        """What is due there; where nothing is, it rests until something may be."""
+        later: list[int] = []
+        due = list(self._due_at(reader, place, last, now_us, later))
+        if due:
+            for at_us in later:
+                self.waking.no_later_than(at_us, now_us)
+        else:
+            self._quiet.rest(place, now_us, min(later, default=None))
+        return due
+
+    def _due_at(
+        self, reader: Reader, place: Place, last: Mapping[str, int], now_us: int, later: list[int]
+    ) -> Iterator[tuple[int, Due]]:
+        """What is due there, and since when it has waited: when it began last, 0 for never. `later` learns what comes up."""
         for source, backups in place.sources.items():
             waiting = holdings.uncopied(reader, place, source)
             if not waiting:
@@ -93,22 +109,29 @@ class Caretaker:
             ):
                 yield began_us, (ExecutionKind.COPY, place, "there is something new to copy", args)
             else:
-                self.waking.no_later_than(again_us, now_us)
+                later.append(again_us)
         if not holdings.is_founded(reader, place):
             return
         check, prune = place.repository.check, place.repository.prune
         is_urgent = check is not None and holdings.is_suspect(reader, place)
-        if is_urgent or (check and self._is_due(reader, place, ExecutionKind.CHECK, check.every, last, now_us)):
+        if is_urgent or (check and self._is_due(reader, place, ExecutionKind.CHECK, check.every, last, now_us, later)):
             args = holdings.with_share(reader, place, now_us)
             why = "a check of the repository is due"
             yield last.get(ran(ExecutionKind.CHECK, place.cause), 0), (ExecutionKind.CHECK, place, why, args)
-        is_due = bool(prune) and self._is_due(reader, place, ExecutionKind.PRUNE, prune, last, now_us)
+        is_due = bool(prune) and self._is_due(reader, place, ExecutionKind.PRUNE, prune, last, now_us, later)
         if is_due and not practice.rests(holdings.facts(reader, place, now_us)):
             began_us = last.get(ran(ExecutionKind.PRUNE, place.cause), 0)
             yield began_us, (ExecutionKind.PRUNE, place, "retention is due", {})
 
-    def _is_due(
-        self, reader: Reader, place: Place, kind: ExecutionKind, every: Cadence, last: Mapping[str, int], now_us: int
+    def _is_due(  # noqa: PLR0913, PLR0917  all that it goes by
+        self,
+        reader: Reader,
+        place: Place,
+        kind: ExecutionKind,
+        every: Cadence,
+        last: Mapping[str, int],
+        now_us: int,
+        later: list[int],
     ) -> bool:
         """By its cadence since it last began, sooner after a failure; a first removal waits for its time, too."""
         last_us = last.get(ran(kind, place.cause))
@@ -123,7 +146,7 @@ class Caretaker:
             return False
         is_due = min(moments) <= now_us
         if not is_due:
-            self.waking.no_later_than(min(moments), now_us)
+            later.append(min(moments))
         return is_due
 
 

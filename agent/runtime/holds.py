@@ -7,7 +7,7 @@ mark of its beginning stands among the dues, as does that of a backup whose last
 from collections.abc import Iterator
 
 from agent.model.check import host_of, item_of
-from agent.model.execution import OPEN_STATES, Execution, ExecutionKind, ExecutionState
+from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.model.gate import Past
 from agent.store import dues, executions, leases
 from agent.store.tx import Reader, Tx
@@ -59,9 +59,9 @@ def taken(reader: Reader, key: str = "") -> dict[str, str]:
     for other in rounds(reader):
         if other != key:
             found[host_of(other) or ""] = f"{host_of(other)} is prepared for {item_of(other)}"
+    working = {one.id: one for one in executions.open_ones(reader)}
     for lease in leases.held(reader):
-        holder = executions.get(reader, lease.owner)
-        if holder is not None and holder.state in OPEN_STATES:
+        if (holder := working.get(lease.owner)) is not None:
             found[lease.name] = f"{lease.name} is held by {holder.number} ({holder.item})"
     return found
 

@@ -26,10 +26,8 @@ from agent.runtime.waking import Waking
 from agent.runtime.workers import Workers, guard
 from agent.store import backups, dues, executions, leases
 from agent.store.engine import Store
-from agent.store.tx import Reader
 
 ASK_SECONDS = 60.0  # for the answer of skip_unless
-RECENT = 20  # executions among which the last try is looked for
 _TRIES = frozenset({ExecutionKind.BACKUP, ExecutionKind.PREPARE})
 
 
@@ -92,10 +90,12 @@ class Rounds:
             failed, prepared = holds.failed(last), holds.rounds(reader)
             taken = holds.taken(reader)
             busy = {one.correlation_id for one in executions.open_ones(reader)} | set(prepared)
+            firsts = backups.firsts(reader)
+            ends = executions.last_tries(reader, failed.intersection(policies.backups))
             for backup in policies.backups.values():
                 if backup.key in busy:
                     continue
-                past = self._past(reader, backup, last, has_failed=backup.key in failed)
+                past = self._past(backup.key, last, firsts.get(backup.key), ends.get(backup.key))
                 found = practice.due(backup, past, now_us, windows.get(backup.window))
                 if isinstance(found, Later):
                     self.waking.no_later_than(found.at_us, now_us)
@@ -104,15 +104,14 @@ class Rounds:
             held = [lease.name for lease in leases.held(reader)] if waiting else []
         return practice.choose(waiting, [*held, *(SAVING + key.rpartition("@")[2] for key in prepared)])
 
-    def _past(self, reader: Reader, backup: Backup, last: Mapping[str, int], *, has_failed: bool) -> Past:
-        key = backup.key
+    def _past(self, key: str, last: Mapping[str, int], first_us: int | None, tried: Execution | None) -> Past:
         return Past(
             began_us=self._began_us,
             watched_us=last.get(f"watched:{key}", self._clock.now()),
             saved_us=last.get(f"{ExecutionKind.BACKUP}:{key}"),
             drilled_us=last.get(f"{ExecutionKind.DRILL}:{key}"),
-            first_us=backups.first_at(reader, key) if backup.drill is not None else None,
-            ended=ended(executions.listing(reader, correlation_id=key, limit=RECENT)) if has_failed else None,
+            first_us=first_us,
+            ended=None if tried is None else ended([tried]),
         )
 
     async def _begin(self, one: Due) -> bool:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, func, select
+from sqlalchemy import Select, bindparam, delete, func, select, text
 from sqlalchemy.dialects.sqlite import insert
 
 from agent.model.proof import Cycle, Older, Point, Proof
@@ -29,6 +29,14 @@ _POINTS = (
 )
 _YOUNGER = _POINTS.where(points_table.c.at_us > bindparam("since_us"))
 _FIRST = select(func.min(points_table.c.at_us)).where(points_table.c.key == bindparam("at_key"))
+# From key to key by the index, without a step for each point.
+_FIRSTS = text("""
+    WITH RECURSIVE of(key) AS (
+        SELECT min(key) FROM points UNION ALL
+        SELECT (SELECT min(key) FROM points WHERE key > of.key) FROM of WHERE of.key IS NOT NULL
+    )
+    SELECT key, (SELECT min(at_us) FROM points WHERE key = of.key) AS at_us FROM of WHERE key IS NOT NULL
+""")
 _GOOD_POINTS = _POINTS.where(points_table.c.partial == 0)
 _PROOFS = (
     select(proofs_table)
@@ -87,6 +95,11 @@ def first_at(reader: Reader, key: str) -> int | None:
     """When the first point of a backup was made, µs UTC; None before there is one."""
     found: int | None = reading(reader).execute(_FIRST, {"at_key": key}).scalar_one()
     return found
+
+
+def firsts(reader: Reader) -> dict[str, int]:
+    """The same of all backups that have a point."""
+    return {row.key: row.at_us for row in reading(reader).execute(_FIRSTS)}
 
 
 def last_good_point(reader: Reader, key: str) -> Point | None:

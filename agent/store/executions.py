@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from agent.errors import ConflictError
 from agent.model.execution import OPEN_STATES, Execution, ExecutionKind, ExecutionState
 from agent.store.canonical import clean, dumps, loads
 from agent.store.ids import is_ulid
-from agent.store.tables import executions
+from agent.store.tables import executions, journal
 from agent.store.tx import Reader, Tx, reading
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Execution))
@@ -43,6 +44,21 @@ _CAME_TO = _NEWEST.where(
     executions.c.intent_at_us >= bindparam("since_us"),
     sqlalchemy.func.json_extract(executions.c.detail, "$.outcome") == bindparam("outcome"),
 ).limit(bindparam("most"))
+# A prepare that went well is no end: its backup is to come.
+_LAST_TRIES = select(executions).where(
+    sqlalchemy.text("""executions.rowid IN (
+        SELECT (
+            SELECT rowid FROM executions AS one
+            WHERE one.correlation_id = wanted.value AND one.kind IN ('backup', 'prepare') AND one.ended_at_us IS NOT NULL
+            AND NOT (one.kind = 'prepare' AND one.state = 'succeeded') ORDER BY rowid DESC LIMIT 1
+        ) FROM json_each(:of_keys) AS wanted)""")
+)
+_WRITTEN_ABOUT = (
+    select(sqlalchemy.func.coalesce(executions.c.correlation_id, journal.c.object_id))
+    .select_from(journal.outerjoin(executions, executions.c.id == journal.c.exec_id))
+    .where(journal.c.seq > bindparam("after"), (journal.c.exec_id != "") | (journal.c.object_type == "repository"))
+    .distinct()
+)
 
 
 def idempotency_key(execution: Execution) -> str | None:
@@ -126,6 +142,18 @@ def came_to(
     """Those that ended with an outcome, the newest first; others are not even read."""
     given = {"at_cause": correlation_id, "of_kind": str(kind), "outcome": outcome, "since_us": since_us, "most": limit}
     return _all(reader, _CAME_TO, given)
+
+
+def last_tries(reader: Reader, keys: Collection[str]) -> dict[str, Execution]:
+    """How each of these backups ended when it was tried last, by key."""
+    if not keys:
+        return {}
+    return {one.correlation_id: one for one in _all(reader, _LAST_TRIES, {"of_keys": json.dumps(sorted(keys))})}
+
+
+def written_about(reader: Reader, after: int) -> list[str]:
+    """Whose executions the journal tells of after a line, and which repositories themselves."""
+    return [str(row[0]) for row in reading(reader).execute(_WRITTEN_ABOUT, {"after": after})]
 
 
 def begun_since(reader: Reader, kinds: Collection[ExecutionKind], since_us: int) -> list[Execution]:

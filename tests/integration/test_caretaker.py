@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.event import listen
 
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.model.journal import Entry
 from agent.model.proof import Point
 from agent.runtime.book import Book
 from agent.runtime.caretaker import Caretaker
@@ -17,7 +18,7 @@ from agent.runtime.freshness import Freshness
 from agent.runtime.upkeep import Upkeep
 from agent.runtime.workers import Workers
 from agent.secrets import Secrets
-from agent.store import backups, dues, executions
+from agent.store import backups, dues, executions, journal
 from agent.store.engine import Store
 from tests.fakes import policies
 from tests.fakes.clock import ToldClock
@@ -55,6 +56,9 @@ class Scene:
         with self.store.write() as tx:
             executions.insert(tx, made)
             dues.mark(tx, f"{kind}:{cause}", now_us)
+            told = Entry(actor="agent", kind=f"execution-{made.state}", object_type="execution", object_id=made.number,
+                         why="", exec_id=made.id)  # fmt: skip
+            journal.append(tx, told)
         return made
 
     def saved(self, name: str) -> Point:
@@ -141,6 +145,9 @@ def test_what_was_copied_is_not_copied_again_when_the_newest_point_is_forgotten(
     with scene.store.write() as tx:
         backups.forget_points(tx, [KEY], [newest.snapshot])
     assert (THERE, ExecutionKind.COPY) not in scene.due(), f"{first.snapshot} is there, and nothing else is to come"
+    scene.clock.pass_seconds(60)
+    scene.saved("s3")
+    assert (THERE, ExecutionKind.COPY) in scene.due(), "what rests wakes when something is written about it"
 
 
 def test_a_repository_that_was_checked_in_the_future_is_checked_again_and_told_when_nobody_does(scene: Scene) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import current_thread
 from typing import Any
 
 import pytest
-from sqlalchemy.event import listen
+from sqlalchemy.event import listen, remove
 
 from agent.app import Builder
 from agent.cli.recovery import resumed
@@ -16,13 +17,15 @@ from agent.errors import RefusedError
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
 from agent.model.gate import Request, Trigger
 from agent.model.look import Verdict
+from agent.model.policy import PolicySet
+from agent.model.proof import Point
 from agent.runtime import holds
 from agent.runtime.agent import Agent
 from agent.runtime.gates import Wanted
 from agent.runtime.orders import Orders
 from agent.runtime.recovery_records import Order
 from agent.runtime.rota import Rota
-from agent.store import counters, dues, executions, ids
+from agent.store import backups, counters, dues, executions, ids
 from agent.store.engine import Store
 
 CLOCK = SystemClock()
@@ -33,7 +36,10 @@ version: 1
 name: watch-test
 owner: on-watch
 teams: {on-watch: {members: []}}
-repositories: {main: {url: var/restic, password: {secret: main}}}
+repositories:
+  main: {url: var/restic, password: {secret: main}}
+  kept: {url: var/kept, password: {secret: main}, check: {every: day at 12:00}, prune: {every: sunday at 12:00}}
+  away: {url: var/away, password: {secret: main}, check: {every: day at 12:00}}
 """
 POLICY = """
 version: 1
@@ -208,6 +214,61 @@ def test_whatever_is_read_for_a_round_or_a_recovery_is_read_where_a_slow_disk_de
 
     asyncio.run(a_turn_of_each())
     assert {name.partition("_")[0] for name in asked} == {"look", "write"}
+
+
+def spread(agent: Agent, policies: PolicySet, key: str, hosts: int) -> None:
+    """A backup on so many hosts, each saved, drilled and copied an hour ago, and each with a last try that failed."""
+    names = [f"host{number}" for number in range(hosts)]
+    backup = policies.backups[key]
+    spread = {f"{backup.item}@{name}": replace(backup, key=f"{backup.item}@{name}", host=name) for name in names}
+    known = {name: replace(policies.hosts["here"], name=name) for name in names}
+    agent.book.adopt(replace(policies, hosts=known, backups=spread), agent.book.generation + 1)
+    with agent.store.write() as tx:
+        dues.watch(tx, spread)
+        for one in spread.values():
+            saved_us = CLOCK.now() - 3600 * SECOND
+            point = Point(
+                key=one.key, exec_id=one.key, snapshot=one.key, at_us=saved_us, files=1, size_bytes=1, added_bytes=1
+            )
+            backups.add_point(tx, point)
+            dues.mark(tx, f"drill:{one.key}", saved_us)
+    for one in spread.values():
+        source, copy = f"agent/repositories/kept@{one.host}", f"agent/repositories/away@{one.host}"
+        args = {"source": source, "upto": CLOCK.now()}
+        filed(agent.store, copy, ExecutionKind.COPY, ExecutionState.SUCCEEDED, args=args)
+        filed(agent.store, one.key, ExecutionKind.BACKUP, ExecutionState.FAILED, detail={"outcome": "locked"})
+        with agent.store.write() as tx:
+            for name in (f"check:{source}", f"prune:{source}", f"check:{copy}"):
+                dues.mark(tx, name, CLOCK.now())
+
+
+def asked(agent: Agent, what: Callable[[int], object]) -> int:
+    """How many questions to the store it takes to find out that nothing is due."""
+    statements: list[str] = []
+
+    def note(_: object, __: object, words: str, *___: object) -> None:
+        statements.append(words)
+
+    with agent.store.read() as reader:
+        engine = reader.engine
+    listen(engine, "before_cursor_execute", note)
+    assert not what(CLOCK.now())
+    remove(engine, "before_cursor_execute", note)
+    return len([words for words in statements if words.lstrip().startswith(("SELECT", "WITH"))])
+
+
+def test_what_is_due_of_many_hosts_takes_no_more_questions_than_of_a_few(agent: Agent, tmp_path: Path) -> None:
+    """It is asked twice a minute: with a thousand hosts, a dozen questions for each were a third of a core."""
+    retries = "retries: {attempts: 1, pause: 1h}"
+    many = f"{{files: {{paths: [/etc/hosts]}}, repository: kept, every: 12h, drill: {{every: 7d}}, copies: [away], {retries}}}"
+    asyncio.run(reloaded(agent, tmp_path, f"\n  many: {many}\n"))
+    policies, counts = agent.book.policies, []
+    for hosts in (2, 20):
+        spread(agent, policies, "shop/backups/many@here", hosts)
+        agent.caretaker.due(CLOCK.now())
+        counts.append((asked(agent, agent.rounds.due), asked(agent, agent.caretaker.due)))
+    assert counts[0] == counts[1]
+    assert max(counts[0]) < 12
 
 
 async def reloaded(agent: Agent, home: Path, new: str) -> None:
