@@ -56,10 +56,11 @@ class Builder:
 
     def config_path(self) -> Path:
         """The config file in use: as told, else $WATCHKEEPER_CONFIG, else ./config.yaml, else /etc/watchkeeper."""
-        if self._config is not None:
-            return self._config.absolute()
-        if told := os.environ.get("WATCHKEEPER_CONFIG"):
-            return Path(told).absolute()
+        if given := self._config or os.environ.get("WATCHKEEPER_CONFIG"):
+            path = Path(given).absolute()
+            if not path.exists():
+                raise InputError(f"there is no {path}", hint="watchkeeper init FOLDER, or name another by --config")
+            return path
         here = Path("config.yaml")
         path = here if here.exists() else SYSTEM_CONFIG
         if not path.exists():

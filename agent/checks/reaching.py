@@ -161,7 +161,7 @@ def _arrived(waiter: asyncio.Future[None]) -> None:
 def translate(error: OSError | UnicodeError, host: str) -> NoReturn:
     """Raise what a failure of the network means: the other side's as TransportError, our own as AgentError."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        raise TransportError(f"certificate not trusted: {one_line(error.verify_message)}") from error
+        raise TransportError(f"certificate not trusted: {one_line(error.verify_message.removesuffix('.'))}") from error
     if isinstance(error, ssl.SSLError):
         raise TransportError(f"TLS failed: {one_line(error.reason or str(error))}") from error
     if isinstance(error, UnicodeError) or (isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_NAME):

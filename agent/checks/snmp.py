@@ -27,6 +27,7 @@ from agent.closed import ClosedModel, Text
 from agent.errors import TransportError
 from agent.model.check import RunFrom
 from agent.model.look import Look, Measure, Unit, Verdict
+from agent.model.spelling import spelled
 from agent.transports.snmp import ber
 from agent.transports.snmp.ber import Cell
 from agent.transports.snmp.session import Access, Session
@@ -114,7 +115,7 @@ async def _values(asking: Session, options: SnmpOptions, before: _Memory, access
     if missing:
         verdict, summary = Verdict.CRITICAL, f"no {', '.join(missing)} there"
     else:
-        verdict, summary = Verdict.OK, _summary(metrics, named="value" if options.oid else "")
+        verdict, summary = Verdict.OK, _summary(metrics, units, named="value" if options.oid else "")
     return told(verdict, summary, metrics=metrics, units=units, memory=reading.left())
 
 
@@ -128,7 +129,7 @@ async def _rows(asking: Session, options: SnmpOptions, before: _Memory, access: 
             name = one_line(ber.text(row[options.instance]), 100) if options.instance in row else ""
             name = name if name and name not in found else f"{name} ({index})" if name else index
             metrics, units = reading.metrics(name, row)
-            found[name] = told(Verdict.OK, _summary(metrics), metrics=metrics, units=units)
+            found[name] = told(Verdict.OK, _summary(metrics, units), metrics=metrics, units=units)
             if len(found) > _MOST_ROWS:
                 return told(Verdict.UNKNOWN, f"more than {_MOST_ROWS:,} rows: leave some out by where")
     if not found:
@@ -196,9 +197,9 @@ class _Reading:
         return None if rise is None else rise / self._seconds
 
 
-def _summary(metrics: Mapping[str, Measure], named: str = "") -> str:
+def _summary(metrics: Mapping[str, Measure], units: Mapping[str, Unit], named: str = "") -> str:
     """The metrics in words; `named` goes without its name."""
-    words = (f"{'' if name == named else f'{name} '}{_shown(value)}" for name, value in metrics.items())
+    words = (f"{'' if name == named else f'{name} '}{_shown(value, units[name])}" for name, value in metrics.items())
     return ", ".join(words) or "nothing"
 
 
@@ -211,5 +212,5 @@ def _measure(cell: Cell) -> tuple[Measure, Unit]:
     return one_line(ber.text(cell), _LONGEST), Unit.TEXT
 
 
-def _shown(value: Measure) -> str:
-    return one_line(value, 60) if isinstance(value, str) else f"{value:.6g}"
+def _shown(value: Measure, unit: Unit) -> str:
+    return one_line(value, 60) if isinstance(value, str) else spelled(value, unit)

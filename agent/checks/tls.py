@@ -107,7 +107,7 @@ async def _shaken(host: str, port: int, starttls: str | None, context: ssl.SSLCo
         try:
             return _read(await _handshake(streams, context, name))
         except ssl.SSLCertVerificationError as error:
-            raise _UntrustedError(one_line(error.verify_message, 120)) from error
+            raise _UntrustedError(one_line(error.verify_message.removesuffix("."), 120)) from error
         except (ssl.SSLError, UnicodeError) as error:
             translate(error, host)
         finally:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agent.store.looks import LatestLook
 
 GRACE_SECONDS = 10.0  # looks are written in batches, and a busy host is looked at late
+SHOWN = 3  # instances in one summary
 ORDER = ("critical", "unknown", "warning", "stale", "suppressed", "pending", "ok")
 
 
@@ -119,7 +120,20 @@ def _summary(one: "Check", state: "CheckState", seen: "LatestLook | None", now_u
         return f"paused: {one.paused_why}"
     if state.parents:
         return f"suppressed by {', '.join(state.parents)}"
-    return seen.summary if seen else "not looked at yet"
+    return _worst(state, seen) if seen else "not looked at yet"
+
+
+def _worst(state: "CheckState", seen: "LatestLook") -> str:
+    """The summary; where a bound finds instances bad of which the probe has nothing to say, theirs."""
+    if state.raw in (None, Verdict.OK) or seen.verdict is not Verdict.OK:
+        return seen.summary
+    bad = [name for name, inner in sorted(state.instances.items()) if name in seen.instances and inner.raw is state.raw]
+    if not bad:
+        return seen.summary
+    more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+    return (
+        "; ".join(str(seen.instances[name].get("summary", name)) for name in bad[:SHOWN]) + f"{more} ({seen.summary})"
+    )
 
 
 def backups(agent: "Agent", keys: list[str] | None = None) -> list[dict[str, Any]]:

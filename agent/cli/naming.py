@@ -16,7 +16,7 @@ def matching(keys: Iterable[str], text: str, what: str, *, host: str | None = No
     if name in items:
         items = {name}
     if not items:
-        near = difflib.get_close_matches(name, {item.rpartition("/")[2] for item in map(item_of, known)}, n=1)
+        near = difflib.get_close_matches(name, _names(map(item_of, known), name.count("/")), n=1)
         suggestion = f"did you mean {near[0]!r}? " if near else ""
         raise InputError(f"there is no {what} {name!r}", hint=f"{suggestion}see: watchkeeper {what} list")
     if len(items) > 1:
@@ -34,6 +34,15 @@ def one(keys: Iterable[str], text: str, what: str, *, host: str | None = None) -
     if len(found) > 1:
         raise InputError(f"{text!r} is on several hosts: {', '.join(found)}", hint="add @HOST")
     return found[0]
+
+
+def _names(items: Iterable[str], slashes: int) -> set[str]:
+    """What items may be called, with so many slashes."""
+    found = set()
+    for item in items:
+        service, section, name = item.split("/", 2)
+        found |= {name} if not slashes else {item} if slashes > 1 else {f"{service}/{name}", f"{section}/{name}"}
+    return found
 
 
 def _means(text: str, item: str) -> bool:

@@ -213,5 +213,7 @@ def _unreachable(error: TransportError) -> Look:
 
 
 def _cannot_tell(error: Exception, limit: float = 0.0) -> Look:
+    if isinstance(error, WatchkeeperError):  # it knows what is wrong, and what to type next
+        return Look(verdict=Verdict.UNKNOWN, summary=str(error), evidence=error.hint)
     words = str(error) or (f"nothing within {limit:g} s" if isinstance(error, TimeoutError) else type(error).__name__)
     return Look(verdict=Verdict.UNKNOWN, summary=f"the probe broke: {words}")

@@ -26,6 +26,7 @@ def shell(world: World) -> Shell:
 def test_a_fresh_set_up_is_sound_runs_and_is_overwritten_by_nobody(tmp_path: Path) -> None:
     there = Shell(folder=tmp_path)
     there.runs("status", code=2)  # no config.yaml anywhere
+    assert "watchkeeper init" in there.types("--config", str(tmp_path / "none/config.yaml"), "status", code=2)
     there.runs("init")
     shell = Shell("--config", str(tmp_path / "config.yaml"), folder=tmp_path)
     assert (tmp_path / "secrets/restic-main").stat().st_mode & 0o777 == 0o600

@@ -75,7 +75,7 @@ def test_a_jump_host_is_trusted_on_the_way_to_the_host_behind_it(world: World, s
         shell.runs("run", "--once")
         (host,) = [item for item in shell.reads("host", "list")["items"] if item["host"] == "far"]
         assert (host["via"], len(host["fingerprints"])) == (["gate"], 1)
-        told = {line.split()[0]: line for line in shell.types("host", "list").splitlines()}
-        assert f"port {sshd.port} < gate" in told["far"]
-        assert "nothing logs in" in told["gate"]
+        lines = {line.split()[0]: line for line in shell.types("host", "list").splitlines()}
+        assert f"port {sshd.port} < gate" in lines["far"]
+        assert "nothing logs in" in lines["gate"]
         shell.reads("doctor")

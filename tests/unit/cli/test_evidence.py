@@ -79,6 +79,17 @@ def test_counters_are_told_in_words() -> None:
     assert facts.counting(state(OK).instances[""], CHECK) == ""
 
 
+def test_a_summary_names_the_instances_that_a_bound_finds_bad() -> None:
+    names = ("mail", "pdf", "post", "print", "web")
+    instances = {name: Instance(raw=OK if name == "mail" else WARNING) for name in names}
+    looked = {name: {"summary": f"{name}: 120", "verdict": "ok"} for name in names}
+    look = dataclasses.replace(seen(OK), summary="5 rows", instances=looked)
+    told = facts.check(CHECK, CheckState(key=KEY, instances=instances), look, NOW)
+    assert told["summary"] == "pdf: 120; post: 120; print: 120 and 1 more (5 rows)"
+    calm = dict.fromkeys(names, Instance(raw=OK))
+    assert facts.check(CHECK, CheckState(key=KEY, instances=calm), look, NOW)["summary"] == "5 rows"
+
+
 def journaled(verdict: Verdict, evidence_: str) -> list[dict[str, object]]:
     look = {"verdict": verdict.value, "evidence": evidence_, "units": {"lag": "s"}}
     return [{"input": {"input": "Gap"}}, {"input": {"input": "Result", "look": look}}, {"input": None}]

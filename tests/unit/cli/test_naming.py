@@ -28,6 +28,8 @@ def test_a_short_name_means_every_host_of_one_item(text: str, host: str | None, 
     ("text", "told", "hint"),
     [
         ("wbe", "there is no check 'wbe'", "did you mean 'web'?"),
+        ("shpo/web", "there is no check 'shpo/web'", "did you mean 'shop/web'?"),
+        ("shop/checks/wbe", "there is no check", "did you mean 'shop/checks/web'?"),
         ("mail", "may mean post/checks/mail or shop/checks/mail", "in full"),
         ("web@c", "shop/checks/web is not on c", "it is on: a, b"),
         ("zzz", "there is no check 'zzz'", "see: watchkeeper check list"),

@@ -9,6 +9,7 @@ import pytest
 from agent.checks import Target
 from agent.clock import Deadline, SystemClock
 from agent.closed import ClosedModel, Text
+from agent.errors import InputError
 from agent.model.cadence import Every
 from agent.model.check import Check, Rules, RunFrom
 from agent.model.host import Connection, Host
@@ -76,6 +77,14 @@ class Mute:
         return dataclasses.replace(counted(target.memory), memory=1 if target.memory is None else None)
 
 
+class Unready:
+    """Knows what is missing, and what to do about it."""
+
+    @staticmethod
+    async def reach(_target: Target, _options: Options, _deadline: Deadline) -> Look:
+        raise InputError("there is no community", hint="set snmp_community")
+
+
 def check(kind: str, run_from: RunFrom, what: str = "") -> Check:
     key = f"shop/checks/{kind}@here"
     return Check(
@@ -88,7 +97,7 @@ def check(kind: str, run_from: RunFrom, what: str = "") -> Check:
 def looker(tmp_path: Any) -> Any:
     clock, workers = SystemClock(), Workers(2)
     pool = SshPool(tmp_path / "known_hosts", clock)
-    probes = {"reaching": Reaching, "here": Here, "scripted": Scripted, "mute": Mute}
+    probes = {"reaching": Reaching, "here": Here, "scripted": Scripted, "mute": Mute, "unready": Unready}
     yield Looker(probes=probes, pools={Connection.SSH: pool}, workers=workers, clock=clock, inner={})
     workers.close()
     pool.close()
@@ -115,6 +124,16 @@ def test_a_look_that_leaves_nothing_leaves_things_as_they_were(looker: Looker) -
         return [result.look.summary for [result] in found]
 
     assert asyncio.run(looks()) == ["look 0", "look 1", "look 1", "look 1"]
+
+
+def test_what_a_probe_lacks_is_told_in_its_own_words_with_what_to_do(looker: Looker) -> None:
+    [result] = asyncio.run(looker.look(HERE, [check("unready", RunFrom.AGENT)]))
+    look = result.look
+    assert (look.verdict, look.summary, look.evidence) == (
+        Verdict.UNKNOWN,
+        "there is no community",
+        "set snmp_community",
+    )
 
 
 def test_a_memory_is_not_shown_and_the_oldest_is_forgotten_first() -> None:
