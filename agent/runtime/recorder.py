@@ -64,9 +64,8 @@ class Recorder:
     def _save(self, noted: Sequence[Result], left: tuple[Due, ...]) -> None:
         catalogue, self._catalogue = self._catalogue, samples.Catalogue()  # what it learns is true once it is durable
         gathering = samples.Gathering(catalogue)
-        for result in noted:
-            self._shelf.note(result)
-            gathering.note(result)
+        self._shelf.note(noted)
+        gathering.note(noted)
         if (keys := self._keys) is not None:
             self._shelf.forget_others(keys)
             self._keys = None

@@ -48,18 +48,40 @@ def place_of(key: str) -> str:
     return host_of(key) or f"@{zlib.crc32(key.encode()) % _SPREAD}"
 
 
+Group = tuple[str, ...]  # keys of one place that are looked at together
+
+
 class Shelf:
-    """All latest looks of one process, as they are stored, and which rows are to be written. Belongs to the writer's thread."""
+    """All latest looks of one process, as they are stored, and which rows are to be written. Belongs to the writer's thread.
+
+    What is looked at together is encoded together: its members of the row's JSON document are one text.
+    """
 
     def __init__(self) -> None:
-        self._rows: dict[str, dict[str, bytes]] = {}  # by place, then by key: its member of the row's JSON document
+        self._rows: dict[str, dict[Group, bytes]] = {}  # by place
         self._dirty: set[str] = set()
 
-    def note(self, result: Result) -> None:
-        """Keep a result as the latest of its key."""
-        place = place_of(result.key)
-        self._rows.setdefault(place, {})[result.key] = _member(result)
-        self._dirty.add(place)
+    def note(self, results: Iterable[Result]) -> None:
+        """Keep these as the latest of their keys."""
+        fresh: dict[str, dict[str, Result]] = {}
+        for result in results:
+            fresh.setdefault(place_of(result.key), {})[result.key] = result
+        for place, noted in fresh.items():
+            self._put(self._rows.setdefault(place, {}), noted)
+        self._dirty.update(fresh)
+
+    def _put(self, row: dict[Group, bytes], noted: dict[str, Result]) -> None:
+        """Along the groups that there are; of one that was met in part, the others are a group of their own from now on."""
+        if (group := tuple(noted)) in row:
+            row[group] = _members(noted)
+            return
+        for group in tuple(row):
+            met = {key: noted.pop(key) for key in group if key in noted}
+            if met:
+                _leave(row, group, met)
+                row[tuple(met)] = _members(met)
+        if noted:
+            row[tuple(noted)] = _members(noted)
 
     def write(self, tx: Tx, *, merge: bool) -> None:
         """Write what waits; with `merge`, other processes may have written since, and what is newer of theirs is kept.
@@ -67,10 +89,12 @@ class Shelf:
         It waits on until `written` is called, once the transaction is durable.
         """
         for place, stored in _documents(tx, self._dirty) if merge else ():
-            mine = self._rows[place]
-            for key, row in stored.items():
-                if key not in mine or row[0] > loads(_document([mine[key]]))[key][0]:
-                    mine[key] = dumps({key: row}).encode()[1:-1]
+            mine = loads(_document(self._rows[place].values()))
+            newer = {key: row for key, row in stored.items() if key not in mine or row[0] > mine[key][0]}
+            if newer:
+                for group in tuple(self._rows[place]):
+                    _leave(self._rows[place], group, newer)
+                self._rows[place][tuple(newer)] = _encoded(newer)
         rows = [{"place": place, "document": _document(self._rows[place].values())} for place in self._dirty]
         if rows:
             tx.connection.execute(_UPSERT, rows)
@@ -81,15 +105,25 @@ class Shelf:
 
     def forget_others(self, keys: Container[str]) -> None:
         """Keep only these: no policy names the others any more."""
-        for place, rows in list(self._rows.items()):
-            self._rows[place] = {key: member for key, member in rows.items() if key in keys}
+        for row in self._rows.values():
+            for group in tuple(row):
+                _leave(row, group, {key for key in group if key not in keys})
+
+
+def _leave(row: dict[Group, bytes], group: Group, keys: Container[str]) -> None:
+    """Of a group, these keys are not there any more."""
+    left = tuple(key for key in group if key not in keys)
+    if len(left) < len(group):
+        text = row.pop(group)
+        if left:
+            known = loads(_document([text]))
+            row[left] = _encoded({key: known[key] for key in left})
 
 
 def save(tx: Tx, results: Iterable[Result]) -> None:
     """Keep these results as the latest of their keys, at once."""
     shelf = Shelf()
-    for result in results:
-        shelf.note(result)
+    shelf.note(results)
     shelf.write(tx, merge=True)
 
 
@@ -128,12 +162,16 @@ def _documents(reader: Reader, places: Collection[str] | None) -> Iterable[tuple
             yield row.place, loads(row.document)
 
 
-def _member(result: Result) -> bytes:
-    document = {result.key: _row(result)}
+def _members(noted: Mapping[str, Result]) -> bytes:
+    document = {key: _row(result) for key, result in noted.items()}
     try:
         return to_json(document, inf_nan_mode="strings")[1:-1]
     except (PydanticSerializationError, UnicodeEncodeError):  # half a character from a host, or a read-only mapping
-        return dumps(_cleaned(document)).encode()[1:-1]
+        return _encoded(_cleaned(document))
+
+
+def _encoded(rows: Mapping[str, Any]) -> bytes:
+    return dumps(rows).encode()[1:-1]
 
 
 def _document(members: Iterable[bytes]) -> str:

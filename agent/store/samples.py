@@ -137,26 +137,35 @@ class Gathering:
         self._batch = Batch([], [], [])
         self._others: list[tuple[Name, int, float]] = []  # maybe of series that are new
 
-    def note(self, result: Result) -> None:
-        """Take the numbers of one result."""
-        tenth, look = result.ended_us // TENTH_US, result.look
-        self._note(self._catalogue.of(result.key), result.key, "", tenth, look.metrics)
-        for instance, inner in look.instances.items() if look.instances else ():
-            self._note(self._catalogue.of((result.key, instance)), result.key, instance, tenth, inner.metrics)
+    def note(self, results: Iterable[Result]) -> None:
+        """Take the numbers of these results."""
+        series_of, (numbers, tenths, values) = self._catalogue.of, self._batch
+        for result in results:  # ten thousand a minute
+            tenth, look = result.ended_us // TENTH_US, result.look
+            known, metrics = series_of(result.key), look.metrics
+            if tuple(metrics) == known.names:
+                numbers += known.numbers
+                tenths += (tenth,) * len(metrics)
+                values += cast("Iterable[float]", metrics.values())
+            else:
+                self._name(known, result.key, "", tenth, metrics)
+            for instance, inner in look.instances.items() if look.instances else ():
+                self._name(series_of((result.key, instance)), result.key, instance, tenth, inner.metrics)
 
-    def _note(self, known: Series, key: str, instance: str, tenth: int, metrics: Mapping[str, Measure]) -> None:
-        values = metrics.values()
-        if tuple(metrics) == known.names and str not in map(type, values):
-            numbers, tenths, kept = self._batch
+    def _name(self, known: Series, key: str, instance: str, tenth: int, metrics: Mapping[str, Measure]) -> None:
+        if tuple(metrics) == known.names:
+            numbers, tenths, values = self._batch
             numbers += known.numbers
-            tenths += (tenth,) * len(values)
-            kept += cast("Iterable[float]", values)
+            tenths += (tenth,) * len(metrics)
+            values += cast("Iterable[float]", metrics.values())
         elif known.names or not instance or self._catalogue.may_grow(key):
             named = ((Name(key, instance, metric), tenth, value) for metric, value in metrics.items())
             self._others += [(name, tenth, value) for name, tenth, value in named if not isinstance(value, str)]
 
     def batch(self, tx: Tx) -> Batch:
-        """All samples; a series that is new is given its number."""
+        """All samples; a series that is new is given its number. What is a text for once is no sample."""
+        if str in set(map(type, self._batch.values)):
+            self._batch = _numbers_only(self._batch)
         numbers, tenths, values = self._batch
         for number, (_, tenth, value) in zip(
             self._catalogue.learn(tx, [name for name, _, _ in self._others]), self._others, strict=True
@@ -165,6 +174,17 @@ class Gathering:
             tenths.append(tenth)
             values.append(value)
         return self._batch
+
+
+def _numbers_only(batch: Batch) -> Batch:
+    """Without what was a number until now, and is a text for once."""
+    values = cast("list[Measure]", batch.values)
+    sound = [place for place, value in enumerate(values) if not isinstance(value, str)]
+    return Batch(
+        [batch.numbers[place] for place in sound],
+        [batch.tenths[place] for place in sound],
+        [batch.values[place] for place in sound],
+    )
 
 
 def number_of(reader: Reader, name: Name) -> int | None:

@@ -1,6 +1,7 @@
 """The smaller nouns of the store, on real SQLite: numbers, states, looks, backups, policies, switches, orders, owners."""
 
 import dataclasses
+import random
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,7 @@ def put(tx: Tx, shelf: looks.Shelf, *, merge: bool) -> None:
 
 def test_what_could_not_be_written_waits_for_the_next_time(tx: Tx) -> None:
     shelf = looks.Shelf()
-    shelf.note(seen("s/c/a@web", 2, "first"))
+    shelf.note([seen("s/c/a@web", 2, "first")])
     shelf.write(tx, merge=True)
     looks.forget(tx, ["s/c/a@web"])  # as when the transaction is rolled back
     put(tx, shelf, merge=True)
@@ -130,14 +131,28 @@ def test_what_could_not_be_written_waits_for_the_next_time(tx: Tx) -> None:
     assert looks.latest(tx) == {}
 
 
+def test_in_whatever_company_checks_are_looked_at_the_latest_of_each_is_kept(tx: Tx) -> None:
+    """What came together is encoded together; then a part of it comes with others, or alone, or leaves for good."""
+    shelf, lots, latest = looks.Shelf(), random.Random(5), dict[str, int]()
+    for turn in range(60):
+        some = lots.sample([f"s/c/{letter}@{host}" for host in ("web", "db") for letter in "abcde"], lots.randint(1, 7))
+        shelf.note([seen(key, turn, str(turn)) for key in some])
+        latest |= dict.fromkeys(some, turn)
+        if turn % 20 == 19:
+            latest = {key: at for key, at in latest.items() if key != f"s/c/{lots.choice('abcde')}@web"}
+            shelf.forget_others(latest)
+        put(tx, shelf, merge=turn % 3 == 0 and turn < 20)
+        assert {key: one.at_us for key, one in looks.latest(tx, latest).items()} == latest
+
+
 def test_what_no_policy_names_any_more_does_not_come_back(tx: Tx) -> None:
     shelf = looks.Shelf()
     for key in ("s/c/a@web", "s/c/b@web"):
-        shelf.note(seen(key, 2, "seen"))
+        shelf.note([seen(key, 2, "seen")])
     put(tx, shelf, merge=True)
     looks.forget(tx, ["s/c/a@web"])
     shelf.forget_others({"s/c/b@web"})
-    shelf.note(seen("s/c/b@web", 3, "seen"))
+    shelf.note([seen("s/c/b@web", 3, "seen")])
     put(tx, shelf, merge=False)
     assert set(looks.latest(tx)) == {"s/c/b@web"}
 
@@ -145,13 +160,13 @@ def test_what_no_policy_names_any_more_does_not_come_back(tx: Tx) -> None:
 def test_two_processes_that_look_at_one_host_lose_nothing_of_each_other(tx: Tx) -> None:
     """One keeps what it saw in memory, and writes its whole row again after the other has written."""
     shelf = looks.Shelf()
-    shelf.note(seen("s/c/a@web", 2, "mine"))
-    shelf.note(seen("s/c/b@web", 2, "mine"))
+    shelf.note([seen("s/c/a@web", 2, "mine")])
+    shelf.note([seen("s/c/b@web", 2, "mine")])
     put(tx, shelf, merge=True)
     looks.save(tx, [seen("s/c/a@web", 5, "theirs"), seen("s/c/c@web", 5, "theirs")])
-    shelf.note(seen("s/c/b@web", 6, "mine again"))
+    shelf.note([seen("s/c/b@web", 6, "mine again")])
     put(tx, shelf, merge=True)
-    shelf.note(seen("s/c/b@web", 7, "and again"))
+    shelf.note([seen("s/c/b@web", 7, "and again")])
     put(tx, shelf, merge=False)
     assert {key: one.summary for key, one in looks.latest(tx).items()} == {
         "s/c/a@web": "theirs", "s/c/b@web": "and again", "s/c/c@web": "theirs",
