@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.backups.configs import patterns
-from agent.backups.configs.platforms import HIDES, Platform
+from agent.backups.configs import announced, patterns
+from agent.backups.configs.platforms import Platform
 
 KEY_FILE = "hidden.key"
 PLAIN_TAG = "<hidden>"
@@ -40,21 +40,40 @@ def key_in(folder: Path) -> bytes:
 
 
 def hidden(text: str, rules: Platform, more: Sequence[str], key: bytes) -> str:
-    """The text with a tag in place of every secret; `more` are further patterns, each with a group `secret`."""
+    """The text with a tag in place of every secret; `more` are further patterns, each with a group `secret`.
+
+    Lines stay as many, but where the platform breaks long ones.
+    """
     tag = _plain if rules.salted else _tagger(key)
-    found = patterns.all_of((*HIDES, *rules.hides, *more))
+    found = _Announced(rules, more)
     begins, ends = patterns.compiled(_BEGINS), patterns.compiled(_ENDS)
     kept: list[str] = []
     inside: list[str] = []
-    for line in text.split("\n"):
+    for line in (re.sub(rules.joint, "", text) if rules.joint else text).split("\n"):
         if inside or (begins.search(line) and not ends.search(line)):
             inside.append(line)
             if ends.search(line):
                 kept.append(tag("\n".join(inside)))
                 inside = []
         else:
-            kept.append(_line(line, found, tag))
+            kept.append(_line(line, found.at(line), tag))
     return "\n".join([*kept, tag("\n".join(inside))] if inside else kept)
+
+
+class _Announced:
+    """The patterns that count for a line: those of every line, and those of what it stands below."""
+
+    def __init__(self, rules: Platform, more: Sequence[str]) -> None:
+        self._heading = patterns.compiled(rules.heading)
+        self._within = [tuple(map(patterns.compiled, pair)) for pair in (*announced.WITHIN, *rules.within)]
+        self._always = patterns.all_of((*announced.EVERYWHERE, *rules.hides, *more))
+        self._now = self._always
+
+    def at(self, line: str) -> tuple[Any, ...]:
+        """Those of the next line."""
+        if self._heading.search(line):
+            self._now = (*self._always, *(one for head, one in self._within if head.search(line)))
+        return self._now
 
 
 def is_hidden(text: str) -> bool:

@@ -1,12 +1,14 @@
 """What is particular to each kind of network device: how to ask for its configuration, where that ends, what is noise.
 
-Patterns are RE2's: whatever a device prints, they take time in proportion to it. A secret is the group of that name.
+Patterns are RE2's: whatever a device prints, they take time in proportion to it.
 """
 
 import dataclasses
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
+
+from agent.backups.configs import announced
 
 
 class Ending(enum.StrEnum):
@@ -22,7 +24,8 @@ class Ending(enum.StrEnum):
 class Platform:
     """One kind of device. `noise` are lines that change by themselves, or are no configuration.
 
-    `hides` are secrets beside those of every platform; `salted`: the same secret is printed differently each time.
+    `hides` are secrets beside those of every platform, `within` those below a line (`heading`) that matches the first
+    pattern of a pair; `joint` is what a line is broken by. `salted`: the same secret is printed differently each time.
     """
 
     name: str
@@ -32,34 +35,12 @@ class Platform:
     marker: str = ""
     noise: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()
+    heading: str = r"^\S"
+    within: tuple[tuple[str, str], ...] = ()
+    joint: str = ""
     salted: bool = False
 
 
-_VALUE = r'(?P<secret>"[^"]*"(?:[^\s;]\S*)?|\S+)'
-_KIND = (
-    r"(?:(?:[0-9]|level +[0-9]+|encrypted|clear|md5|sha|sha1|sha256|sha512|hmac-\S+|des|3des|aes(?:[ -][0-9]{3})?|ascii"
-    r"|hexadecimal|cipher|simple|irreversible-cipher|hash|string|text|local|remote|ENC) +)*"
-)
-# Of every platform: a word that announces a secret, perhaps how it is written, and the secret.
-HIDES: tuple[str, ...] = (
-    rf"\b(?:password|passwd|passphrase|secret|key-string|shared-secret|server-key|shared-key|authentication-key|encrypted-password|(?:tacacs|radius)-server key|isakmp key|wpa-psk|priv|auth-password|priv-password|auth-pwd|priv-pwd|private-key|psksecret|secondary-key) +{_KIND}{_VALUE}",
-    rf"\bauth +(?:md5|sha|sha1|sha256|sha512) +{_VALUE}",
-    rf"\bpre-shared-key +(?:(?:address|hostname)\b.*?\bkey +)?{_KIND}{_VALUE}",
-    rf"\b(?:[a-z]+-server|server-private|client|failover|pac)\b(?:.*?\s)?key +{_KIND}{_VALUE}",
-    rf"\b(?:message-digest|authentication)-key +[0-9]+ +(?:md5|sha\S*|[hc]mac-\S+) +(?:[0-9] +)?{_VALUE}",
-    rf"\b(?:standby|vrrp|glbp|nhrp) +(?:.*?\s)?authentication +{_KIND}{_VALUE}",
-    r"\bipsec +spi +[0-9]+ +(?P<secret>\S.*)$",
-    rf"\bauthentication +(?:md5 +|string +|text +)(?:key-string +)?(?:[0-9] +)?{_VALUE}",
-    rf"\b(?:cipher|irreversible-cipher) +{_VALUE}",
-    rf"\bsnmp-server community +(?:[0-9] +)?{_VALUE}",
-    rf"\bsnmp-server host +.*?\bversion +(?:1|2c) +{_VALUE}",
-    rf"\bsnmp-server host +\S+ +(?:traps +|informs +)?{_VALUE}(?: +udp-port +[0-9]+)?(?: +[a-z][a-z-]*)*$",
-    rf"\bsnmp(?:-server host)?\b(?:.*?\s)?community +(?:[0-9] +)?{_VALUE}",
-    rf"\bsnmp-agent community +(?:read|write) +(?:cipher +|simple +)?{_VALUE}",
-    r'(?i)\b[a-z0-9-]*(?:password|secret|passphrase|pre-shared-key|private-key|auth-key|md5-key)=(?P<secret>"[^"]*"|\S+)',
-    r"^ *key +(?:[0-9] +)?(?P<secret>\"[^\"]*\"|\S*[^\s0-9]\S*)$",
-    r"^ *key +[0-9] +(?P<secret>\S+)$",  # how it is written, and digits; without that, the number of a key
-)
 ERRORS: tuple[str, ...] = (
     r"^ *% ?(?:Invalid|Incomplete|Ambiguous|Unknown|Unrecognized|Authorization|Access|Permission|Bad|Error|Command|Type)\b",
     r"^ *(?:Error: |error: |syntax error|unknown command|bad command name|expected end of command|Command parse error|Unknown action)",
@@ -79,7 +60,6 @@ _CISCO = (
 )  # fmt: skip
 _CISCO_NAME = r'^(?:hostname|switchname) +"?(?P<name>[^\s"]+)"?$'
 _END = r"^end$"
-_IN_CLEAR = (rf"\bplain +{_VALUE}", rf"\bsecurityname +(?:cipher +)?{_VALUE}")
 
 PLATFORMS: Mapping[str, Platform] = MappingProxyType({
     one.name: one
@@ -98,7 +78,7 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType({
         ),
         Platform(
             name="cisco_xr", command="show running-config", hostname=_CISCO_NAME, ending=Ending.MARKER, marker=_END,
-            noise=_CISCO,
+            noise=_CISCO, within=(announced.GROUPS_OF_XR,),
         ),
         Platform(
             name="cisco_nxos", command="show running-config", hostname=_CISCO_NAME,
@@ -106,32 +86,33 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType({
         ),
         Platform(
             name="arista_eos", command="show running-config", hostname=_CISCO_NAME, ending=Ending.MARKER, marker=_END,
-            noise=(r"^! (?:Command|Time|Startup-config last modified at)\b.*",),
+            noise=(r"^! (?:Command|Time|Startup-config last modified at)\b.*",), hides=announced.ARISTA,
         ),
         Platform(
             name="juniper_junos", command="show configuration", hostname=r"^ *host-name +\"?(?P<name>[^\s\";]+)\"?;",
             ending=Ending.BRACES, noise=(r"^## Last (?:commit|changed):",),
             hides=(r'(?P<secret>"[^"]*"|\S+); +## SECRET-DATA$', r"^ *community +(?P<secret>\S+) +\{$"),
+            within=(announced.COMMUNITIES_OF_JUNOS,),
         ),
         Platform(
             name="huawei", command="display current-configuration", hostname=r"^ *sysname +(?P<name>\S+)$",
             ending=Ending.MARKER, marker=r"^return$",
             noise=(r"^!(?:Software Version|Last configuration was (?:updated|saved)) .*",), salted=True,
-            hides=_IN_CLEAR,
+            hides=announced.IN_CLEAR,
         ),
         Platform(
             name="hp_comware", command="display current-configuration", hostname=r"^ *sysname +(?P<name>\S+)$",
-            ending=Ending.MARKER, marker=r"^return$", hides=_IN_CLEAR,
+            ending=Ending.MARKER, marker=r"^return$", hides=announced.IN_CLEAR,
         ),
         Platform(
             name="fortinet", command="show", hostname=r'^ *set hostname +"(?P<name>[^"]+)"$', ending=Ending.BLOCKS,
-            noise=(r"^#(?:conf_file_ver|buildno|config-version)=",), hides=(r"\bENC +(?P<secret>\S+)", rf"^ *set community +{_VALUE}"),
-            salted=True,
+            noise=(r"^#(?:conf_file_ver|buildno|config-version)=",), hides=announced.FORTINET,
+            heading=r"^ *config +", within=(announced.COMMUNITIES_OF_FORTINET,), salted=True,
         ),
         Platform(
             name="mikrotik_routeros", command="/export", hostname=r'^ *set name="?(?P<name>[^"\s]+)"?$',
             noise=(r"^# (?:[a-z]{3}/[0-9]{2}/[0-9]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2}) .* by RouterOS",),
-            hides=(r'^ */snmp community +(?:add|set)\b.*?\bname=(?P<secret>"[^"]*"|\S+)',),
+            hides=announced.ROUTEROS, heading=r"^ */", within=announced.MENUS_OF_ROUTEROS, joint=r"\\\n\s*",
         ),
     )
 })  # fmt: skip

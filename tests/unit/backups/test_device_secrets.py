@@ -66,12 +66,85 @@ def test_no_secret_is_left_and_the_lines_are_as_many(network_os: str) -> None:
         ("vyos", "set service snmp community HIDE authorization ro"),
         ("routeros", "/snmp community add name=HIDE addresses=10.0.0.0/8"),
         ("routeros", "add tcp-md5-key=HIDE remote.address=10.0.0.1"),
+        ("ios", "radius server one\n key 1HIDE"),
+        ("ios", "set session-key inbound esp 256 cipher HIDE authenticator HIDE"),
+        ("ios", " security wpa psk set-key ascii 0 HIDE"),
+        ("ios", " encryption key 1 size 128bit 7 HIDE transmit-key"),
+        ("ios", "  authentication mode hmac-sha-256 7 HIDE"),
+        ("ios", " path ftp://backup:HIDE@10.0.0.1/cfg"),
+        ("iosxr", "snmp-server user u g v3 auth md5 encrypted HIDE priv aes 128 encrypted HIDE"),
+        ("iosxr", "snmp-server host 10.0.0.1 traps version 2c encrypted HIDE"),
+        ("iosxr", "snmp-server community-map HIDE context c"),
+        ("iosxr", "   message-digest-key 1 md5 encrypted HIDE"),
+        ("iosxr", "  key-string password HIDE"),
+        ("iosxr", "router hsrp\n interface Gi0\n   authentication HIDE"),
+        ("iosxr", "    text-authentication HIDE"),
+        ("nxos", "snmp-server mib community-map HIDE context c"),
+        ("eos", "   key 0abc1234 7 HIDE"),
+        ("eos", "   isis authentication key 7 HIDE"),
+        ("eos", "   exec /usr/bin/TerminAttr -cvauth=key,HIDE -taillogs"),
+        ("vrp", "snmp-agent usm-user v3 u g authentication-mode md5 HIDE privacy-mode des56 HIDE"),
+        ("vrp", "ntp-service authentication-keyid 1 authentication-mode md5 HIDE"),
+        ("vrp", " security wpa2 psk pass-phrase HIDE aes"),
+        ("vrp", " isis authentication-mode simple HIDE"),
+        ("vrp", " vrrp vrid 1 authentication-mode md5 HIDE"),
+        ("vrp", " pin verify auto HIDE"),
+        ("vrp", " something new %^%#HIDE%^%#"),
+        ("comware", " key authentication HIDE"),
+        ("comware", " key accounting simple HIDE"),
+        ("comware", "snmp-agent usm-user v3 u g simple authentication-mode sha HIDE privacy-mode aes128 HIDE"),
+        ("comware", "super password role network-admin simple HIDE"),
+        ("comware", " preshared-key pass-phrase simple HIDE"),
+        ("fortios", 'config system snmp community\n    edit 1\n        set name "HIDE"'),
+        ("fortios", "        set enckey 0xHIDE"),
+        ("fortios", '        set value "Bearer HIDE"'),
+        ("fortios", '        set headers "Authorization: HIDE"'),
+        ("fortios", '        set passwd "a\\"b HIDE"'),
+        ("fortios", '        set md5-key 1 "HIDE"'),
+        ("fortios", "        set auth-string HIDE"),
+        ("junos", "snmp {\n    community HIDE;"),
+        ("junos", "        md5 1 key HIDE;"),
+        ("junos", 'set system ntp authentication-key 1 type md5 value "HIDE"'),
+        ("routeros", '/interface wifi security\nadd name=a passphrase=\\\n    "HIDE long"'),
+        ("routeros", '/ppp secret\nadd name=a password="a\\\n    HIDE b"'),
+        ("routeros", '/ppp secret\nadd password="a\\"b HIDE"'),
+        ("routeros", "/interface wireguard peers\nadd preshared-key=HIDE"),
+        ("routeros", "/snmp community\nset [ find default=yes ] addresses=::/0 name=HIDE"),
+        ("routeros", "/zerotier\nset zt1 identity=HIDE"),
+        ("routeros", "/interface lte\nset lte1 pin=HIDE"),
     ],
 )
 def test_a_secret_is_hidden_wherever_its_line_has_it(network_os: str, line: str) -> None:
     told = shown(network_os, line)
     assert "HIDE" not in told
     assert shown(network_os, told) == told
+
+
+@pytest.mark.parametrize(
+    ("network_os", "text"),
+    [
+        ("ios", "crypto isakmp policy 1\n authentication pre-share\n"),
+        ("ios", " ip ospf authentication message-digest\n"),
+        ("iosxr", "router ospf 1\n area 0\n  authentication message-digest\n"),
+        ("ios", "ip http client source-interface Loopback0\n url http://10.0.0.1:8080/x\n"),
+        ("ios", "snmp-server location Basement\n"),
+        ("eos", "username ops ssh-key ssh-rsa AAAAB3Nza ops@desk\n"),
+        ("fortios", 'config firewall policy\n    edit 1\n        set name "web"\n'),
+        ("fortios", '        set ssh-public-key1 "ssh-rsa AAAAB3Nza"\n'),
+        ("junos", "policy-options {\n    community far members 65000:1;\n"),
+        ("routeros", "/interface bridge\nadd name=bridge1 pvid=10\n"),
+        ("vrp", " authentication-mode aaa\nsnmp-agent sys-info version v3\n"),
+    ],
+)
+def test_what_is_no_secret_stays_to_be_read(network_os: str, text: str) -> None:
+    assert shown(network_os, text) == text
+
+
+@pytest.mark.parametrize("server", ["tacacs server one", "radius server one", "tacacs-server host 10.0.0.1 port 49", "aaa group server radius x"])  # fmt: skip
+def test_the_key_of_a_server_is_hidden_also_when_it_is_all_digits(server: str) -> None:
+    assert TAG.sub("…", shown("ios", f"key chain a\n key 1\n{server}\n key 0822455010\nkey chain b\n key 2\n")) == (
+        f"key chain a\n key 1\n{server}\n key …\nkey chain b\n key 2\n"
+    )
 
 
 def test_a_key_that_is_all_digits_is_hidden_and_the_number_of_one_is_not() -> None:
