@@ -13,7 +13,7 @@ from agent.cli.context import Parts, parts_of
 from agent.cli.options import seconds
 from agent.cli.output import AsJson
 from agent.cli.wording import plural, span
-from agent.errors import InputError
+from agent.errors import AgentError, InputError
 
 if TYPE_CHECKING:
     from agent.runtime.agent import Agent
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 app = plain(help="Run the daemon in the foreground, or everything once.")
 logger = logging.getLogger(__name__)
+AGAIN = "it goes on by itself, and is recorded by: watchkeeper run --once"
 
 
 @app.command()
@@ -50,6 +51,8 @@ def run(
         output.document(dataclasses.asdict(summary))
     else:
         _tell(summary)
+    if summary.left:
+        raise AgentError(f"not all has come to its end: {', '.join(summary.left)}", hint=AGAIN)
     if once and summary.still_open:
         raise typer.Exit(ExitCode.WRONG_IN_THE_WORLD)
 

@@ -44,8 +44,9 @@ async def run(agent: Agent, setting: Setting) -> Summary:
     await start(agent, rota)
     setting.heartbeat.notify("READY=1")
     setting.on_started()
+    left: tuple[str, ...] = ()
     if setting.once:
-        await once.through(agent, rota)
+        left = await once.through(agent, rota, stop)
     else:
         await _loop(agent, setting, rota, orders, stop)
     setting.heartbeat.notify("STOPPING=1")
@@ -53,7 +54,7 @@ async def run(agent: Agent, setting: Setting) -> Summary:
     await agent.recorder.flush(last=True)
     await guard("last deliveries", agent.dispatcher.round(), otherwise=lambda _: 0)
     await agent.workers.write(_note, agent, "stopped", "the agent was told to stop")
-    return summarise(agent, began_us)
+    return dataclasses.replace(summarise(agent, began_us), left=left)
 
 
 async def start(agent: Agent, rota: Rota) -> None:

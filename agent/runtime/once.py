@@ -1,6 +1,7 @@
 """Once through everything: every check, every due backup and rehearsal, every remedy that follows, until nothing is under way."""
 
 import asyncio
+from collections.abc import Iterator
 
 from agent.clock import Deadline
 from agent.model.check import Check
@@ -14,12 +15,18 @@ LONGEST_SECONDS = 3600.0
 PAUSE_SECONDS = 0.2
 
 
-async def through(agent: Agent, rota: Rota) -> None:
-    """Look at every check once, run what is due, see every remedy to its proof."""
+async def through(
+    agent: Agent, rota: Rota, stop: asyncio.Event, *, longest_seconds: float = LONGEST_SECONDS
+) -> tuple[str, ...]:
+    """Look at every check once, run what is due, see every remedy to its proof.
+
+    What is still under way when the time is up, or somebody wants it to `stop`; () when all has come to its end.
+    """
     checks = list(agent.book.policies.checks.values())
     await asyncio.gather(*(rota.look(host, due) for host, due in batches(checks)))
-    deadline = Deadline.after(agent.clock, LONGEST_SECONDS)
-    while not deadline.is_over():
+    deadline = Deadline.after(agent.clock, longest_seconds)
+    left: tuple[str, ...] = ()
+    while True:
         started = await agent.rounds.start_due() + await agent.caretaker.start_due()
         settled = await agent.executor.poll()
         if settled:
@@ -30,12 +37,14 @@ async def through(agent: Agent, rota: Rota) -> None:
         await _prove(agent, rota)
         if agent.recoveries.are_due(is_news=False):
             await agent.recoveries.turn()
-        if not (started or settled or agent.executor.running() or _under_way(agent) or agent.recoveries.are_under_way):
+        left = tuple(_under_way(agent))
+        if not (started or settled or left) or deadline.is_over() or stop.is_set():
             break
         await asyncio.sleep(PAUSE_SECONDS)
     await asyncio.gather(*(rota.look(host, due) for host, due in batches(_own(agent))))
     for check in _quorums(agent):
         await rota.look(None, [check])
+    return left
 
 
 async def _prove(agent: Agent, rota: Rota) -> None:
@@ -50,11 +59,14 @@ def _proving(agent: Agent) -> frozenset[str]:
     return agent.book.wanted_proofs() | own
 
 
-def _under_way(agent: Agent) -> bool:
-    return any(
-        state.climb is not None and state.climb.phase in {Phase.ASKED, Phase.RUNNING, Phase.VERIFYING}
-        for state in agent.book.states().values()
-    )
+def _under_way(agent: Agent) -> Iterator[str]:
+    for one in agent.executor.running():
+        yield f"{one.number} ({one.kind} of {one.item})"
+    for key, state in agent.book.states().items():
+        if state.climb is not None and state.climb.phase in {Phase.ASKED, Phase.RUNNING, Phase.VERIFYING}:
+            yield f"{state.climb.remedy} for {key}"
+    if agent.recoveries.are_under_way:
+        yield "a recovery"
 
 
 def _quorums(agent: Agent) -> list[Check]:

@@ -10,7 +10,7 @@ from agent.store import executions, incidents, journal
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """Counts since a moment; `head` is the journal's last hash, to be kept elsewhere."""
+    """Counts since a moment; `head` is the journal's last hash, to be kept elsewhere; `left` is what has not come to its end."""
 
     seconds: float
     checks: int
@@ -25,6 +25,7 @@ class Summary:
     drills_failed: int
     journal_lines: int
     head: str
+    left: tuple[str, ...] = ()
 
 
 def summarise(agent: Agent, since_us: int) -> Summary:

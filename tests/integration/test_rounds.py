@@ -19,7 +19,7 @@ from agent.model.gate import Request, Trigger
 from agent.model.look import Verdict
 from agent.model.policy import PolicySet
 from agent.model.proof import Point
-from agent.runtime import holds
+from agent.runtime import holds, once
 from agent.runtime.agent import Agent
 from agent.runtime.gates import Wanted
 from agent.runtime.orders import Orders
@@ -214,6 +214,20 @@ def test_whatever_is_read_for_a_round_or_a_recovery_is_read_where_a_slow_disk_de
 
     asyncio.run(a_turn_of_each())
     assert {name.partition("_")[0] for name in asked} == {"look", "write"}
+
+
+def test_once_through_everything_says_what_did_not_come_to_its_end(agent: Agent) -> None:
+    """Else a backup that takes longer than an hour looks as if it were done."""
+
+    async def too_short() -> tuple[str, ...]:
+        try:
+            return await once.through(agent, Rota(agent), asyncio.Event(), longest_seconds=0.0)
+        finally:
+            while agent.executor.running():
+                await agent.executor.poll()
+                await CLOCK.sleep_until(CLOCK.boottime() + 10**8)
+
+    assert asyncio.run(too_short()) == ("RUN0000001 (backup of shop/backups/files)",)
 
 
 def spread(agent: Agent, policies: PolicySet, key: str, hosts: int) -> None:
