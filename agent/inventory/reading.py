@@ -47,9 +47,15 @@ class Inventory:
 
     def read(self, patterns: frozenset[str]) -> Snapshot:
         """Hosts, and what these patterns mean; InventoryError when the inventory itself cannot be read."""
-        if not self._path.exists():
-            raise InventoryError(f"the inventory {self._path} does not exist", hint="create it, or mend `inventory:`")
-        content = _content(self._path)
+        try:
+            if not self._path.exists():
+                hint = "create it, or mend `inventory:`"
+                raise InventoryError(f"the inventory {self._path} does not exist", hint=hint)
+            content = _content(self._path)
+        except OSError as error:
+            file = error.filename or self._path
+            why = f"the inventory {self._path} cannot be read: {file}: {error.strerror}"
+            raise InventoryError(why, hint=f"the agent must be able to read it: ls -lL {file}") from error
         answer = self._known(content, patterns)
         if answer is None:
             answer = self._ask(patterns)

@@ -126,3 +126,13 @@ def test_a_program_is_asked_every_time(tmp_path: Path, clock: SystemClock) -> No
     assert (tmp_path / "cache.json").stat().st_mode & 0o777 == 0o600
     with pytest.raises(InventoryError, match="nobody knows"):
         again.last(frozenset({"db"}))
+
+
+def test_an_inventory_that_cannot_be_read_is_told_with_what_to_look_at(tmp_path: Path, clock: SystemClock) -> None:
+    """At a first start there is no last answer to go by."""
+    (tmp_path / "hosts.yaml").write_text("all: {hosts: {here: {}}}")
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars/web.yml").symlink_to("/proc/self/mem")  # a file, and root may not read it either
+    with pytest.raises(InventoryError, match=r"hosts\.yaml cannot be read: .*: Input/output error") as told:
+        Inventory(tmp_path / "hosts.yaml", clock=clock).read(frozenset({"all"}))
+    assert told.value.hint.startswith("the agent must be able to read it: ls -lL /")
