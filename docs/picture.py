@@ -14,19 +14,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 from agent.app import Builder
 from agent.cli import facts, live
 from agent.cli.events import Teller
 from agent.cli.output import STYLES
-from agent.cli.wording import harmless
+from agent.cli.wording import harmless, span
 from agent.errors import AgentError
 from agent.model.incident import IncidentState
 from agent.runtime.agent import Agent
 from agent.store import incidents, journal
 
 TOP = Path(__file__).resolve().parents[1]
+HEIGHT = 40
 PICTURE = Path(__file__).with_name("live.svg")
 SHIPPED = ("config.yaml", "inventory", "policies", "playbooks")
 WIDTH = 132
@@ -94,7 +95,8 @@ def _draw(agent: Agent) -> None:
         console.print(
             harmless(told.text), style=style, markup=False, highlight=False, no_wrap=True, overflow="ellipsis"
         )
-    console.print(live.picture(agent, lines[0].recorded_at_us))
+    up = f"up {span((agent.clock.now() - lines[0].recorded_at_us) / 1_000_000)}"
+    console.print(live.picture(agent, ConsoleDimensions(WIDTH, HEIGHT), up))
     picture = WEB_FONTS.sub("", console.export_svg(title="watchkeeper run --live", unique_id="live"))
     PICTURE.write_text(picture.replace("Fira Code", "DejaVu Sans Mono"), encoding="utf-8")
     agent.close()

@@ -57,3 +57,15 @@ def _fitted(natural: Sequence[int], least: Sequence[int], room: int) -> list[int
                 break
             widths[place] -= 1
     return widths
+
+
+def cut(natural: Sequence[int], room: int) -> list[int]:
+    """Widths for one line per row: the last column is cut first, down to what can be read, then the longest one."""
+    floor = [1] * len(natural)
+    floor[-1] = min(READABLE, natural[-1])
+    widths = list(natural)
+    places = [len(widths) - 1, *sorted(range(len(widths)), key=lambda one: -natural[one])]
+    for place in places:
+        excess = sum(widths) + GAP * (len(widths) - 1) - room
+        widths[place] = max(min(widths[place], floor[place]), widths[place] - max(0, excess))
+    return widths

@@ -2,16 +2,18 @@
 
 import sys
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from agent.cli.columns import GAP, cut
 from agent.cli.events import Teller, Told
 from agent.cli.output import STYLES, say, styled
-from agent.cli.wording import ago, harmless, span, titled
+from agent.cli.wording import ago, harmless, plural, span, titled
 from agent.clock import NANOSECONDS
 from agent.errors import StoreError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import ConsoleDimensions, RenderableType
     from rich.live import Live
     from rich.table import Table
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 0.5
 SHARE = 20.0  # a picture of many checks is drawn less often: it gets a twentieth of a core at most
+INCIDENTS = 5  # the newest; more are counted
 LEAST_ROWS = 5  # of checks, on however small a terminal
 
 
@@ -40,7 +43,7 @@ class View:
         with self._agent.store.read() as reader:
             self._seq = journal.head(reader).seq
         if sys.stdout.isatty():
-            self._live = _live()
+            self._live = opened()
             self._live.start()
         self._thread.start()
         return self
@@ -72,8 +75,8 @@ class View:
                 self._live.console.print(
                     harmless(one.text), style=STYLES.get(one.style, ""), markup=False, highlight=False
                 )
-            height = self._live.console.size.height
-            self._live.update(picture(self._agent, self._began_us, height=height), refresh=True)
+            up = f"up {span((self._agent.clock.now() - self._began_us) / 1_000_000)}"
+            self._live.update(picture(self._agent, self._live.console.size, up), refresh=True)
         except StoreError:
             return  # the daemon meets the same trouble, and tells it in the log
 
@@ -87,16 +90,17 @@ class View:
         return [told for told in map(self._teller.tell, lines) if told is not None]
 
 
-def _live() -> "Live":
+def opened() -> "Live":
+    """A picture on the terminal, not drawn yet; use it as a context."""
     from rich.console import Console
     from rich.live import Live
 
     return Live(console=Console(), auto_refresh=False, vertical_overflow="crop", redirect_stdout=False)
 
 
-def picture(agent: "Agent", began_us: int, *, height: int = 40) -> "RenderableType":
-    """The present: checks, incidents, backups and what runs, in at most so many lines."""
-    from rich.console import Group
+def picture(agent: "Agent", size: "ConsoleDimensions", runs: str | None = None) -> "RenderableType":
+    """The present: checks, incidents, backups and what runs, as large as a terminal; `runs` says how the daemon is."""
+    from rich.console import ConsoleDimensions, Group
     from rich.rule import Rule
     from rich.text import Text
 
@@ -104,57 +108,63 @@ def picture(agent: "Agent", began_us: int, *, height: int = 40) -> "RenderableTy
 
     found, now_us = glance(agent), agent.clock.now()
     ok = sum(one["state"] == "ok" for one in found["checks"])
-    title = f"{found['agent']} · {ok} of {len(found['checks'])} checks ok · up {span((now_us - began_us) / 1_000_000)}"
+    title = f"{found['agent']} · {ok} of {len(found['checks'])} checks ok · {runs or _up(found, now_us)}"
     below = [*_incidents(found, now_us), *_running(found)]
-    room = max(LEAST_ROWS, height - len(below) - len(found["backups"]) - 6)
+    room = max(LEAST_ROWS, size.height - len(below) - len(found["backups"]) - 6)
     parts: list[RenderableType] = [
         Rule(Text(harmless(title), style="bold")),
-        _checks(agent, found["checks"], room, now_us),
+        _checks(agent, found["checks"], ConsoleDimensions(size.width, room), now_us),
     ]
     if found["kill_switch"]:
         parts.append(Text(harmless(f"the kill switch is on: {found['kill_switch']['why']}"), style="bold red"))
     if found["backups"]:
-        parts.append(_backups(found["backups"], agent))
+        parts.append(_backups(found["backups"], agent, size.width))
     return Group(*parts, *below)
 
 
-def _checks(agent: "Agent", items: list[dict[str, Any]], room: int, now_us: int) -> "RenderableType":
+def _up(found: dict[str, Any], now_us: int) -> str:
+    daemon = found["daemon"]
+    return f"up {span((now_us - daemon['since_us']) / 1_000_000)}" if daemon else "the daemon is not running"
+
+
+def _checks(agent: "Agent", items: list[dict[str, Any]], size: "ConsoleDimensions", now_us: int) -> "RenderableType":
     from agent.cli import facts
 
-    table = _grid("state", "check", "host", "since", "summary")
-    for item in items[:room]:
-        since = ago(facts.since_us(agent.book.state(item["key"])), now_us)
-        table.add_row(
-            styled(item["state"]), *map(_text, (item["item"], item["host"] or "-", since, item["summary"] or "-"))
-        )
-    if len(items) > room:
-        table.add_row("", _text(f"and {len(items) - room} more"))
+    rows = [
+        (item["state"], item["item"], item["host"] or "-", ago(facts.since_us(agent.book.state(item["key"])), now_us),
+         item["summary"] or "-")
+        for item in items[: size.height]
+    ]  # fmt: skip
+    table = _grid(("state", "check", "host", "since", "summary"), rows, size.width)
+    if len(items) > size.height:
+        table.add_row("", _text(f"and {len(items) - size.height} more"))
     return table
 
 
-def _backups(items: list[dict[str, Any]], agent: "Agent") -> "RenderableType":
+def _backups(items: list[dict[str, Any]], agent: "Agent", width: int) -> "RenderableType":
     from agent.cli.wording import size
 
-    table = _grid("verdict", "backup", "host", "last good", "proven", "size")
     now_us = agent.clock.now()
+    rows = []
     for item in items:
         _, point, more = agent.freshness.standing(agent.book.policies.backups[item["key"]])
         times = (ago(more["last_good_at_us"], now_us), ago(more["proven_at_us"], now_us))
-        table.add_row(
-            styled(item["verdict"]),
-            *map(_text, (item["item"], item["host"], *times, size(point.size_bytes if point else None))),
-        )
-    return table
+        rows.append((item["verdict"], item["item"], item["host"], *times, size(point.size_bytes if point else None)))
+    return _grid(("verdict", "backup", "host", "last good", "proven", "size"), rows, width)
 
 
 def _incidents(found: dict[str, Any], now_us: int) -> list[Any]:
     from rich.text import Text
 
-    return [
+    told = [
         Text(harmless(f"{one['number']} {one['priority']} {one['state']}, {ago(one['opened_at_us'], now_us)}: {titled(one)}"),
              style=STYLES.get(one["state"], ""), no_wrap=True, overflow="ellipsis")
-        for one in found["incidents"][:5]
+        for one in found["incidents"][:INCIDENTS]
     ]  # fmt: skip
+    more = len(found["incidents"]) - len(told)
+    return (
+        [*told, Text(f"and {plural(more, 'open incident')} more: watchkeeper incident list --open")] if more else told
+    )
 
 
 def _running(found: dict[str, Any]) -> list[Any]:
@@ -166,12 +176,17 @@ def _running(found: dict[str, Any]) -> list[Any]:
     ]
 
 
-def _grid(*titles: str) -> "Table":
+def _grid(titles: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> "Table":
+    """One line for each row. Where there is no room for all, the last column is cut, then the longest."""
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in titles:
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, GAP, 0, 0))
+    for title, width in zip(
+        titles, cut([max(map(len, cells)) for cells in zip(titles, *rows, strict=True)], room), strict=True
+    ):
+        table.add_column(title, width=width, no_wrap=True, overflow="ellipsis")
+    for state, *cells in rows:
+        table.add_row(styled(state), *map(_text, cells))
     return table
 
 

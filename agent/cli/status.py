@@ -10,6 +10,7 @@ from agent.cli import output, plain
 from agent.cli.context import the_agent
 from agent.cli.output import AsJson
 from agent.cli.wording import ago, drifted, plural, span, titled
+from agent.errors import InputError
 
 if TYPE_CHECKING:
     from agent.runtime.agent import Agent
@@ -27,8 +28,12 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show services, checks, backups and incidents at a glance."""
+    if watch and as_json:
+        raise InputError(
+            "--watch is for people, and --json prints one document", hint="watch watchkeeper status --json"
+        )
     with the_agent(ctx) as agent:
-        if watch and not as_json:
+        if watch:
             asyncio.run(_again(agent))
         else:
             found = glance(agent)
@@ -39,11 +44,24 @@ def status(
 
 
 async def _again(agent: "Agent") -> None:
+    if sys.stdout.isatty():
+        await _drawn(agent)
     while True:
         agent.book.refresh()
-        typer.echo("\x1b[H\x1b[2J" if sys.stdout.isatty() else "", nl=False)
         tell(glance(agent), agent.clock.now())
+        output.say()
         await agent.clock.sleep_until(agent.clock.boottime() + EVERY_NS)
+
+
+async def _drawn(agent: "Agent") -> None:
+    """On a terminal it is one picture, as high as the terminal."""
+    from agent.cli import live
+
+    with live.opened() as screen:
+        while True:
+            agent.book.refresh()
+            screen.update(live.picture(agent, screen.console.size), refresh=True)
+            await agent.clock.sleep_until(agent.clock.boottime() + EVERY_NS)
 
 
 def glance(agent: "Agent") -> dict[str, Any]:

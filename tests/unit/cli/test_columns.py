@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.cli.columns import GAP, layout, lines
+from agent.cli.columns import GAP, cut, layout, lines
 
 CHECKS = (
     ("state", "check", "host", "since", "summary"),
@@ -58,3 +58,16 @@ def test_nothing_is_lost_and_nothing_is_wider_than_the_terminal(rows: list[tuple
     assert all(len(line) <= room for line in told)
     letters = sorted("".join(told).replace(" ", ""))
     assert letters == sorted("".join(["abc", *("".join(row) for row in rows)]).replace(" ", ""))
+
+
+@pytest.mark.parametrize(
+    ("natural", "room", "widths"),
+    [
+        ([8, 18, 9, 10, 60], 200, [8, 18, 9, 10, 60]),
+        ([8, 18, 9, 10, 60], 80, [8, 18, 9, 10, 27]),  # states, names and hosts stay whole
+        ([8, 40, 9, 10, 60], 80, [8, 25, 9, 10, 20]),  # then the longest name is cut
+        ([8, 40, 9, 10, 2], 60, [8, 23, 9, 10, 2]),
+    ],
+)
+def test_one_line_for_each_row_cuts_the_last_column_first(natural: list[int], room: int, widths: list[int]) -> None:
+    assert cut(natural, room) == widths
