@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import os
 import selectors
@@ -22,6 +23,7 @@ _CHUNK = 65_536
 _LINE_LIMIT = 1_048_576  # bytes of one line; a longer one is no line
 _REAP_SECONDS = 2.0  # SIGKILL works at once, except on a process that hangs inside the kernel (a dead NFS mount)
 _SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MORE = "more descriptors are needed: ulimit -n, or LimitNOFILE= in the unit"
 PLAIN = {"PATH": _SEARCH, "LC_ALL": "C", "HOME": "/"}  # what a probe's script may expect of its surroundings
 
 
@@ -130,6 +132,7 @@ def _start(
         )
     except OSError as error:
         hint = f"install {argv[0]}, or check PATH" if isinstance(error, FileNotFoundError) else f"try: ls -l {argv[0]}"
+        hint = _MORE if error.errno in {errno.EMFILE, errno.ENFILE} else hint
         raise ToolError(f"cannot start {argv[0]}: {error.strerror}", hint=hint) from error
 
 
@@ -157,6 +160,11 @@ def _waiting_bytes(descriptor: int) -> int:
     return int(struct.unpack("i", number)[0])
 
 
+def _deaf(error: OSError) -> ToolError:
+    """It was started and could not be listened to, most likely for want of descriptors."""
+    return ToolError(f"cannot follow what was started: {error.strerror}", hint=_MORE)
+
+
 class _Conversation:
     """One child: feeds it, hears it, and sees to it that nothing of it stays."""
 
@@ -168,10 +176,24 @@ class _Conversation:
         self._heard: dict[int, bytearray] = {}
         self._pipes: dict[int, IO[bytes]] = {}
         self._ended = self._timed_out = self._truncated = False
-        self._selector = selectors.DefaultSelector()
-        self._pidfd = os.pidfd_open(child.pid)
+        try:
+            with contextlib.ExitStack() as undo:
+                undo.callback(self._end)
+                self._selector = undo.enter_context(selectors.DefaultSelector())
+                self._pidfd = os.pidfd_open(child.pid)
+                undo.pop_all()
+        except OSError as error:
+            raise _deaf(error) from error
 
     def __enter__(self) -> Self:
+        try:
+            self._begin()
+        except OSError as error:
+            self.__exit__()
+            raise _deaf(error) from error
+        return self
+
+    def _begin(self) -> None:
         self._selector.register(self._pidfd, selectors.EVENT_READ)
         if self._stop is not None:
             self._selector.register(self._stop, selectors.EVENT_READ)
@@ -186,17 +208,22 @@ class _Conversation:
                 self._heard[pipe.fileno()] = bytearray()
                 self._selector.register(pipe, event)
         self._out, self._err = list(self._heard)[-2:]
-        return self
 
     def __exit__(self, *_: object) -> None:
+        self._end()
+        self._selector.close()
+        os.close(self._pidfd)
+
+    def _end(self) -> None:
+        """Nothing of it stays, whatever it was doing."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)  # its leader is not reaped yet, so the number is still its own
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(_REAP_SECONDS)
-        for descriptor in list(self._pipes):
-            self._close(descriptor)
-        self._selector.close()
-        os.close(self._pidfd)
+        for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
     def hold(self, deadline: Deadline) -> None:
         """Talk until the child ended, the time is up, or it said too much."""

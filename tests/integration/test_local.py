@@ -1,7 +1,12 @@
 """Real programs on this machine: bounded in bytes and time, and nothing of them stays."""
 
 import contextlib
+import os
+import resource
+import signal
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -135,3 +140,47 @@ def gone(pid: int) -> bool:
             except psutil.NoSuchProcess:
                 return True
     return False
+
+
+def open_files() -> set[Path]:
+    return set(Path("/proc/self/fd").iterdir())
+
+
+@contextlib.contextmanager
+def no_more_than(files: int) -> Iterator[None]:
+    """So many more descriptors may be opened."""
+    before, held = resource.getrlimit(resource.RLIMIT_NOFILE), []
+    most = max(int(path.name) for path in open_files()) + 40
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, before[1]))
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.open("/dev/null", os.O_RDONLY))
+        while files:
+            os.close(held.pop())
+            files -= 1
+        yield
+    finally:
+        for number in held:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("left", [0, 3, 7])
+def test_without_descriptors_nothing_is_started(left: int) -> None:
+    before = open_files()
+    with no_more_than(left), pytest.raises(ToolError, match="Too many open files") as told:
+        local.run(["sleep", "98.76"], deadline=soon(), stdin=b"x")
+    assert told.value.hint.startswith("more descriptors are needed")
+    assert open_files() == before
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_what_cannot_be_listened_to_for_want_of_descriptors_is_ended(left: int) -> None:
+    """Other threads took them between its start and the first look at it."""
+    before = open_files()
+    child = local._start(["sleep", "98.76"], subprocess.PIPE, None, None)
+    with no_more_than(left), pytest.raises(ToolError, match="cannot follow what was started: Too many open files"):
+        local._Conversation(child, b"", 1)
+    assert child.returncode == -signal.SIGKILL
+    assert open_files() == before
