@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from agent.checks import Shape, Target, is_instant, offers, recalls
+from agent.checks.reading import told
 from agent.clock import MICROSECONDS, NANOSECONDS, Clock, Deadline
 from agent.errors import HostKeyError, TransportError, WatchkeeperError
 from agent.model.check import Check, RunFrom, reach_key
@@ -155,9 +156,9 @@ class Looker:
         except TransportError as error:
             return [self._reached(host, _unreachable(error), begun_us, begun_ns)]
         except WatchkeeperError as error:
-            unclear = Look(verdict=Verdict.UNKNOWN, summary=str(error), evidence=error.hint)
-            told = [self._result(check, unclear, begun_us, begun_ns) for check in checks]
-            return [self._reached(host, unclear, begun_us, begun_ns), *told]
+            unclear = _cannot_tell(error)
+            results = [self._result(check, unclear, begun_us, begun_ns) for check in checks]
+            return [self._reached(host, unclear, begun_us, begun_ns), *results]
         seen = Look(verdict=Verdict.OK, summary=f"{host.name} answers")
         results = [self._reached(host, seen, begun_us, begun_ns)]
         for check, section in zip(checks, sections, strict=False):
@@ -206,14 +207,13 @@ class Looker:
 
 def _unreachable(error: TransportError) -> Look:
     failure = "host-key" if isinstance(error, HostKeyError) else "transport"
-    return Look(
-        verdict=Verdict.CRITICAL, summary=str(error), metrics={"failure": failure}, units={"failure": Unit.TEXT},
-        evidence=error.hint,
-    )  # fmt: skip
+    return told(
+        Verdict.CRITICAL, str(error), metrics={"failure": failure}, units={"failure": Unit.TEXT}, evidence=error.hint
+    )
 
 
 def _cannot_tell(error: Exception, limit: float = 0.0) -> Look:
     if isinstance(error, WatchkeeperError):  # it knows what is wrong, and what to type next
-        return Look(verdict=Verdict.UNKNOWN, summary=str(error), evidence=error.hint)
+        return told(Verdict.UNKNOWN, str(error), evidence=error.hint)
     words = str(error) or (f"nothing within {limit:g} s" if isinstance(error, TimeoutError) else type(error).__name__)
-    return Look(verdict=Verdict.UNKNOWN, summary=f"the probe broke: {words}")
+    return told(Verdict.UNKNOWN, f"the probe broke: {words}")

@@ -9,12 +9,12 @@ import pytest
 from agent.checks import Target
 from agent.clock import Deadline, SystemClock
 from agent.closed import ClosedModel, Text
-from agent.errors import InputError
+from agent.errors import InputError, TransportError
 from agent.model.cadence import Every
 from agent.model.check import Check, Rules, RunFrom
 from agent.model.host import Connection, Host
 from agent.model.look import Look, Section, Verdict
-from agent.runtime.looking import Looker
+from agent.runtime.looking import Asked, Looker
 from agent.runtime.memories import Memories
 from agent.runtime.workers import Workers
 from agent.transports.ssh import SshPool
@@ -85,6 +85,22 @@ class Unready:
         raise InputError("there is no community", hint="set snmp_community")
 
 
+class Shouting:
+    """Breaks by words that somebody else chose."""
+
+    @staticmethod
+    async def reach(_target: Target, options: Options, _deadline: Deadline) -> Look:
+        words = "\x1b]0;owned\x07no\nsuch\u202ething " + "x" * 1_000_000
+        raise {"ours": InputError, "theirs": ValueError}[options.what](words)
+
+
+class Shut:
+    """A way to a host that answers with such words."""
+
+    def run_batch(self, _host: Host, _scripts: Asked, _deadline: Deadline) -> list[Section]:
+        raise TransportError("\x1b[2Jgo\naway " + "y" * 1_000_000, hint="\x1b[31mz" * 100_000)
+
+
 def check(kind: str, run_from: RunFrom, what: str = "") -> Check:
     key = f"shop/checks/{kind}@here"
     return Check(
@@ -97,7 +113,14 @@ def check(kind: str, run_from: RunFrom, what: str = "") -> Check:
 def looker(tmp_path: Any) -> Any:
     clock, workers = SystemClock(), Workers(2)
     pool = SshPool(tmp_path / "known_hosts", clock)
-    probes = {"reaching": Reaching, "here": Here, "scripted": Scripted, "mute": Mute, "unready": Unready}
+    probes = {
+        "reaching": Reaching,
+        "here": Here,
+        "scripted": Scripted,
+        "mute": Mute,
+        "unready": Unready,
+        "shouting": Shouting,
+    }
     yield Looker(probes=probes, pools={Connection.SSH: pool}, workers=workers, clock=clock, inner={})
     workers.close()
     pool.close()
@@ -134,6 +157,29 @@ def test_what_a_probe_lacks_is_told_in_its_own_words_with_what_to_do(looker: Loo
         "there is no community",
         "set snmp_community",
     )
+
+
+@pytest.mark.parametrize("whose", ["ours", "theirs"])
+def test_words_of_others_in_an_error_are_plain_and_bounded_as_those_of_a_look(looker: Looker, whose: str) -> None:
+    [result] = asyncio.run(looker.look(HERE, [check("shouting", RunFrom.AGENT, whose)]))
+    look = result.look
+    assert look.verdict is Verdict.UNKNOWN
+    assert "no suchthing x" in look.summary
+    assert look.summary.isprintable()
+    assert len(look.summary) < 1_000
+
+
+def test_words_of_a_host_that_turns_us_away_are_plain_and_bounded() -> None:
+    workers = Workers(2)
+    looker = Looker(probes={}, pools={Connection.SSH: Shut()}, workers=workers, clock=SystemClock(), inner={})
+    remote = dataclasses.replace(HERE, connection=Connection.SSH)
+    [result] = asyncio.run(looker.look(remote, [check("reach", RunFrom.AGENT)]))
+    workers.close()
+    look = result.look
+    assert look.verdict is Verdict.CRITICAL
+    assert look.summary.startswith("go away y")
+    assert (look.summary.isprintable(), len(look.summary) < 1_000) == (True, True)
+    assert (look.evidence.isprintable(), len(look.evidence) < 10_000) == (True, True)
 
 
 def test_a_memory_is_not_shown_and_the_oldest_is_forgotten_first() -> None:
