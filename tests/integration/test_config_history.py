@@ -10,14 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from agent.backups import Job, Kind, Setting
+from agent.backups.configs import keeping
+from agent.backups.configs.gate import Expected
 from agent.backups.configs.history import History, file_of, message_of
-from agent.clock import SystemClock
+from agent.backups.configs.platforms import rules_for
+from agent.backups.configs.reading import Configuration, Wanted
+from agent.clock import Deadline, SystemClock
 from agent.errors import InputError, ToolError
 
 TOP = Path(__file__).resolve().parents[2]
 WRITER = """
 import sys
 from pathlib import Path
+from agent.backups import Job, Kind, Setting
+from agent.backups.configs import keeping
+from agent.backups.configs.gate import Expected
 from agent.backups.configs.history import History
 from agent.clock import SystemClock
 history, number = History(Path(sys.argv[1]), SystemClock()), 0
@@ -118,6 +126,37 @@ def test_a_writer_that_is_killed_leaves_whole_commits(history: History) -> None:
         assert int(found.text.split()[2]) >= said[-1]
     assert git(history, "fsck", "--strict", "--no-dangling") == ""
     assert len(history.commits("other")) == 6
+
+
+def test_a_gc_that_fails_makes_no_commit_fail(history: History, caplog: pytest.LogCaptureFixture) -> None:
+    kept(history, "sw1", "one\n")
+    git(history, "config", "gc.auto", "no number")
+    kept(history, "sw1", "two\n")
+    found = history.last("sw1")
+    assert found is not None
+    assert found.text == "two\n"
+    assert "git gc failed on the history of configurations" in caplog.text
+
+
+def test_changed_lines_are_told_without_what_a_line_above_makes_a_secret(history: History, tmp_path: Path) -> None:
+    """Also where git has the secrets: what is told goes to people and programs that have no business with them."""
+    job = Job(
+        kind=Kind.BACKUP, engine="device_config", key="net/backups/n@fw1", item="net/backups/n", host="fw1",
+        exec_id="01A", options={}, repository="", state=str(tmp_path / "state"),
+    )  # fmt: skip
+    rules = rules_for("fortinet.fortios.fortios", "fortinet")
+    wanted = Wanted(command="show", expected=Expected(rules=rules, names=("fw1",)), hide=(), key=b"k", last="")
+    setting = Setting(deadline=Deadline.after(SystemClock(), 60), environment={}, report=lambda _: None)
+    results = []
+    for name in ("HIDE-one", "HIDE-two"):
+        text = f'config system snmp community\n    edit 1\n        set name "{name}"\n        set hosts {len(name)}\n'
+        text += f"        set status {name == 'HIDE-one'}\n    next\nend\n"
+        found = Configuration(text=text, shown=wanted.shown(text))
+        read = keeping.Read(found=found, wanted=wanted, at_us=1, is_hidden=False)
+        results.append(keeping.keep(job, setting, history, read).revision)
+    assert "HIDE-two" in git(history, "show", "main:fw1.cfg")
+    assert results[-1] is not None
+    assert results[-1].lines == ("-        set status True", "+        set status False")
 
 
 def test_what_is_damaged_is_told_and_not_begun_anew(history: History) -> None:

@@ -128,7 +128,7 @@ def test_without_a_repository_git_alone_has_it_and_gives_it_back(site: Site, rou
     router.configure("ip prefix-list here permit any")
     changed = site.backup("01C", options={"hide_secrets": False})
     assert changed.revision is not None
-    assert changed.revision.lines == ("+!", "+ip prefix-list here seq 5 permit any"), "secrets shown now are no change"
+    assert changed.revision.lines == ("+ip prefix-list here seq 5 permit any", "+!"), "secrets shown now are no change"
     assert "HIDE-one" in site.git("show", "main:lab-router.cfg")
     quieter = site.backup("01Q", options={"hide_secrets": False, "ignore": "^ip prefix-list "})
     assert quieter.revision is not None

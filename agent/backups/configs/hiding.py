@@ -76,11 +76,6 @@ class _Announced:
         return self._now
 
 
-def is_hidden(text: str) -> bool:
-    """Whether the secrets were taken out of this text already, and there were some."""
-    return _IS_TAG.search(text) is not None
-
-
 def _line(line: str, found: Iterable[Any], tag: Callable[[str], str]) -> str:
     spans = {match.span(one.groupindex["secret"]) for one in found for match in one.finditer(line)}
     for begin, end in reversed(_apart(spans)):

@@ -7,6 +7,7 @@ never asked, keeps its file. A commit is there whole or not at all, for only its
 import contextlib
 import dataclasses
 import fcntl
+import logging
 import os
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from agent.clock import MICROSECONDS, Clock, Deadline
 from agent.errors import InputError, ToolError
 from agent.transports import local
 
+logger = logging.getLogger(__name__)
 FOLDER = "configs.git"
 BRANCH = "refs/heads/main"
 _LOCK = "watchkeeper.lock"
@@ -26,6 +28,7 @@ _CALL_SECONDS = 60.0
 _NOTHING = "0" * 40
 _WHO = "watchkeeper"
 _BACKUP, _EXECUTION = "Backup: ", "Execution: "
+_PATCH = ("--no-color", "--no-ext-diff", "--no-textconv", "--text")
 _SETTINGS = (
     "core.hooksPath=/dev/null", "core.fsync=committed,loose-object,reference", "gc.autoDetach=false",
     "core.quotePath=false", "i18n.logOutputEncoding=UTF-8",
@@ -136,13 +139,17 @@ class History:
         made = self._git("commit-tree", tree, *parents, "-F", "-", stdin=message, dated=f"{seconds} +0000").strip()
         self._clear_stale()
         self._git("update-ref", BRANCH, made, tip or _NOTHING)
-        self._git("gc", "--auto", "--quiet")
+        self._tidy()
         return Commit(id=made, at_us=seconds * MICROSECONDS, message=message)
 
-    def difference(self, old: str, new: str, host: str, *, context: int = 3) -> str:
-        """What changed in a host's file between two commits, as a patch with so many lines around each change."""
-        plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--text", f"--unified={context}")
-        return self._git("diff", *plain, old, new, "--", file_of(host))
+    def difference(self, old: str, new: str, host: str) -> str:
+        """What changed in a host's file between two commits, as a patch with three lines around each change."""
+        return self._git("diff", *_PATCH, "--unified=3", old, new, "--", file_of(host))
+
+    def compared(self, old: str, new: str) -> str:
+        """What changed from one text to another, as a patch of the changed lines alone."""
+        blobs = [self._git("hash-object", "-w", "--stdin", stdin=text).strip() for text in (old, new)]
+        return self._git("diff", *_PATCH, "--unified=0", *blobs)
 
     def examine(self) -> str:
         """What git finds wrong with all it has; "" when nothing is."""
@@ -161,6 +168,13 @@ class History:
                 f"{name!r} {what} of the commits of {host}", hint=f"see them: watchkeeper config history {host}"
             )
         return found[0]
+
+    def _tidy(self) -> None:
+        """Pack what has become many files. What was kept is kept, whatever comes of this; the next one tries again."""
+        try:
+            self._git("gc", "--auto", "--quiet")
+        except ToolError as error:
+            logger.warning("%s; it only takes more room until that works", error)
 
     def _entries(self, tip: str, name: str, blob: str) -> str:
         listed = self._git("ls-tree", "-z", tip).split("\0") if tip else []

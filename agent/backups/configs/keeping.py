@@ -3,12 +3,11 @@
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from agent.backups import BackupResult, DrillResult, Job, Outcome, RestoreResult, Setting, Snapshot, SnapshotsResult
 from agent.backups.configs import gate
-from agent.backups.configs.hiding import is_hidden
 from agent.backups.configs.history import Commit, History, Kept, file_of, message_of
 from agent.backups.configs.reading import Configuration, Wanted, content_of
 from agent.backups.restic import manifest, target
@@ -39,7 +38,7 @@ def keep(job: Job, setting: Setting, history: History, read: Read) -> BackupResu
         since = history.commits(job.host, 1)[0] if kept is not None else None
         commit = since if kept is not None and kept.text == text else None
         commit = commit or _committed(job, history, text, is_first=kept is None)
-    revision = _revision(job, history, read, (kept, since, commit))
+    revision = _revision(history, read, (kept, since, commit))
     result = BackupResult(
         outcome=Outcome.OK, summary="", snapshot=commit.id, at_us=read.at_us, files=1, size_bytes=len(text.encode())
     )
@@ -56,16 +55,16 @@ def _committed(job: Job, history: History, text: str, *, is_first: bool) -> Comm
     return history.commit(job.host, text, message)
 
 
-def _revision(job: Job, history: History, read: Read, found: tuple[Kept | None, Commit | None, Commit]) -> Revision:
+def _revision(history: History, read: Read, found: tuple[Kept | None, Commit | None, Commit]) -> Revision:
     kept, since, commit = found
     revision = Revision(content=read.found.content, commit=commit.id, at_us=read.at_us)
     if kept is None or since is None:
         return revision
-    before = content_of(read.wanted.shown_of_kept(kept.text))
-    revision = dataclasses.replace(revision, before=before, since=since.id)
+    before = read.wanted.shown_of_kept(kept.text)
+    revision = dataclasses.replace(revision, before=content_of(before), since=since.id)
     if not revision.is_change:
         return revision
-    lines = changed_lines(history.difference(since.id, commit.id, job.host, context=0), read.wanted.shown)
+    lines = changed_lines(history.compared(before, read.found.shown))
     return dataclasses.replace(
         revision,
         added=sum(line.startswith("+") for line in lines),
@@ -74,15 +73,13 @@ def _revision(job: Job, history: History, read: Read, found: tuple[Kept | None, 
     )
 
 
-def changed_lines(patch: str, redact: Callable[[str], str]) -> list[str]:
-    """The lines of a patch that came or went, each with its sign and without its secrets.
+def changed_lines(patch: str) -> list[str]:
+    """The lines of a patch that came or went, each with its sign. It is one of texts without secrets.
 
-    A secret that was kept hidden and is kept plainly now, or the reverse, is no change.
+    Those are taken out before they are compared: whether a line has one may be told by another above it.
     """
     _, _, body = patch.partition("\n@@")
-    signed = [line[0] + redact(line[1:]) for line in body.split("\n")[1:] if line[:1] in {"+", "-"}]
-    both = {line[1:] for line in signed if line[0] == "+"} & {line[1:] for line in signed if line[0] == "-"}
-    return [line for line in signed if line[1:] not in both or not is_hidden(line)]
+    return [line for line in body.split("\n")[1:] if line[:1] in {"+", "-"}]
 
 
 def _told(job: Job, result: BackupResult, revision: Revision, read: Read) -> BackupResult:
