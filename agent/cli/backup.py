@@ -135,6 +135,9 @@ def restore(  # noqa: PLR0913  a restore is all of this
     at: Annotated[
         str | None, typer.Option(metavar="TIME", help="As it was at 2026-11-23T02:00; else the newest.")
     ] = None,
+    snapshot: Annotated[
+        str, typer.Option(metavar="ID", help="This one, by its id or how that begins; also one of doubtful date.")
+    ] = "",
     include: Annotated[list[str] | None, typer.Option(metavar="PATH", help="This alone; may be repeated.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be written and replaced.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Put it in place without asking.")] = False,
@@ -153,7 +156,7 @@ def restore(  # noqa: PLR0913  a restore is all of this
         backup = policies.backups[one(policies.backups, which, "backup", host=host)]
         at_us = moment(at, "--at", policies.config.timezone) if at else None
         wish = restoring.wish(
-            target, include, in_place=in_place, at_us=at_us, reason=reason, yes=yes, as_json=as_json
+            target, include, in_place=in_place, at_us=at_us, snapshot=snapshot, reason=reason, yes=yes, as_json=as_json
         )  # fmt: skip
         restoring.check_kind(backup, in_place=in_place)
         if dry_run:
@@ -186,9 +189,13 @@ def snapshots(ctx: typer.Context, which: Which, *, host: OnHost = None, as_json:
         Column("snapshot", lambda item: str(item["id"])[:12]),
         Column("made", lambda item: local(item["at_us"])),
         Column("host", lambda item: item["host"]),
-        Column("paths", lambda item: ", ".join(item["paths"])),
+        Column("state", lambda item: item["state"]),
+        Column("size", lambda item: size(item["size_bytes"])),
         Column("run", lambda item: item["run"]),
+        Column("paths", lambda item: ", ".join(item["paths"])),
     ]
+    if any(item["why"] for item in items):
+        columns.insert(-1, Column("why", lambda item: item["why"]))
     output.listing(items, columns, as_json=as_json, none="no snapshots")
 
 

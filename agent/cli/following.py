@@ -76,7 +76,7 @@ def watched(work: Coroutine[Any, Any, Ended], begun: list[str]) -> Ended:
 
 
 def tell(ended: "Iterable[Execution]", *, lines: str, as_json: bool) -> None:
-    """How each ended, with the `lines` of its detail. Leaves with 1 unless all went well."""
+    """How each ended, with the `lines` of its detail. Leaves with 1 unless all went well, and lacks nothing."""
     from agent.model.execution import ExecutionState
     from agent.runtime import documents
 
@@ -86,11 +86,20 @@ def tell(ended: "Iterable[Execution]", *, lines: str, as_json: bool) -> None:
     else:
         for one in ended:
             where = f"{one.item} on {one.host}" if one.host else one.item
-            output.say(f"{one.number} {one.kind} of {where}: {one.state}: {one.summary}", style=one.state)
+            ending = _ending(one)
+            output.say(f"{one.number} {one.kind} of {where}: {ending}: {one.summary}", style=ending)
             for line in one.detail.get(lines, ()):
                 output.say(f"  {line}")
-    if any(one.state is not ExecutionState.SUCCEEDED for one in ended):
+    if any(_ending(one) != ExecutionState.SUCCEEDED for one in ended):
         raise typer.Exit(ExitCode.WRONG_IN_THE_WORLD)
+
+
+def _ending(one: "Execution") -> str:
+    """Its state; of a job that came to its end and lacks something: partial."""
+    from agent.model.execution import ExecutionState
+
+    is_partial = one.state is ExecutionState.SUCCEEDED and one.detail.get("outcome") == "partial"
+    return "partial" if is_partial else str(one.state)
 
 
 class _Silence:

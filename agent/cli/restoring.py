@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from agent.runtime.agent import Agent
 
 LOOK_SECONDS = 600.0
+_ID = re.compile("[0-9a-f]{8,64}")
 _WORDS = {"new": "write", "changed": "replace"}
 
 
@@ -33,19 +35,30 @@ class Wish:
     at_us: int | None
     include: tuple[str, ...]
     reason: str
+    snapshot: str = ""
     yes: bool = False
     as_json: bool = False
 
     def args(self) -> dict[str, Any]:
         """What the execution is told."""
         target = "" if self.target is None else str(self.target)
-        return {"target": target, "at_us": self.at_us, "include": list(self.include), "in_place": self.target is None}
+        named = {"snapshot": self.snapshot} if self.snapshot else {}
+        given = {"target": target, "at_us": self.at_us, "include": list(self.include), "in_place": self.target is None}
+        return given | named
+
+    def means(self, point: "Point") -> bool:
+        """Whether it may be that one."""
+        return point.snapshot.startswith(self.snapshot) and (self.at_us is None or point.at_us <= self.at_us)
 
 
 def wish(target: Path | None, include: list[str] | None, *, in_place: bool, **more: Any) -> Wish:
     """What is wanted; InputError unless it is said where to."""
     if in_place == (target is not None):
         raise InputError("where to?", hint="--target DIR for an empty folder here, or --in-place")
+    if (named := more.get("snapshot", "")) and not _ID.fullmatch(named):
+        raise InputError(f"--snapshot {named} is no id", hint="see: watchkeeper backup snapshots")
+    if named and more.get("at_us") is not None:
+        raise InputError("--snapshot or --at, not both", hint="see: watchkeeper backup snapshots")
     full = tuple(os.path.normpath(path) for path in include or ())
     if wrong := [path for path in full if not path.startswith("/")]:
         raise InputError(f"--include {wrong[0]} is no full path", hint="write it like --include /etc/nginx")
@@ -70,9 +83,11 @@ def preview(agent: "Agent", backup: "Backup", wish: Wish) -> "tuple[Point, Previ
     config, host = agent.book.policies.config, agent.book.policies.hosts[backup.host]
     with agent.store.read() as reader:
         known = backups.points(reader, backup.key)
-    point = next((one for one in known if wish.at_us is None or one.at_us <= wish.at_us), None)
+    point = next(filter(wish.means, known), None)
     if point is None or not point.manifest:
-        which = "a snapshot that old" if wish.at_us is not None else "its snapshots"
+        which = "its snapshots"
+        if wish.snapshot or wish.at_us is not None:
+            which = "that snapshot" if wish.snapshot else "a snapshot that old"
         raise InputError(
             f"{backup.key}: the agent has no record of {which}, and cannot say what would change",
             hint=f"watchkeeper backup snapshots {backup.key} lists what there is; --target DIR restores it aside",
@@ -106,6 +121,8 @@ def show(backup: "Backup", wish: Wish, point: "Point", found: "Preview") -> None
         output.say(f"and {more} more")
     where = f"{wish.target} on this machine" if wish.target is not None else f"its place on {backup.host}"
     output.say(f"{backup.key} of {local(point.at_us)}, snapshot {point.snapshot[:12]}, into {where}:")
+    if point.partial:
+        output.say("  partial:     some files could not be read when it was saved", style="warning")
     output.say(f"  to write:    {found.new} entries, {size(found.new_bytes)}")
     output.say(f"  to replace:  {found.changed} entries, {size(found.changed_bytes)}; kept aside on that host")
     output.say(f"  as they are: {found.same} entries, {size(found.same_bytes)}")

@@ -9,7 +9,9 @@ from agent.clock import Deadline, rfc3339
 from agent.errors import ToolError
 
 if TYPE_CHECKING:
+    from agent.backups import Snapshot
     from agent.model.backup import Backup
+    from agent.model.proof import Point
     from agent.runtime.agent import Agent
 
 READ_SECONDS = 300.0
@@ -20,6 +22,7 @@ def snapshots(agent: "Agent", backup: "Backup", engines: Mapping[str, type]) -> 
     from agent import backups
     from agent.registry import named
     from agent.runtime import repositories
+    from agent.store import backups as record
     from agent.store import executions
 
     engine: Any = named(engines, "kind of backup", backup.kind)
@@ -37,14 +40,25 @@ def snapshots(agent: "Agent", backup: "Backup", engines: Mapping[str, type]) -> 
         raise ToolError(result.summary, hint=result.hint)
     with agent.store.read() as reader:
         runs = {one.exec_id: executions.get(reader, one.exec_id) for one in result.snapshots if one.exec_id}
+        points = {point.snapshot: point for point in record.points(reader, backup.key)}
     return [
         {
-            "id": one.id, "number": None, "state": "doubtful" if one.doubt else "good", "why": one.doubt, "service": backup.service, "item": backup.item,
+            "id": one.id, "number": None, **_standing(one, point := points.get(one.id)), "service": backup.service, "item": backup.item,
             "host": backup.host, "at": rfc3339(one.at_us), "at_us": one.at_us, "paths": list(one.paths),
+            "files": point.files if point else None, "size_bytes": point.size_bytes if point else None,
             "run": run.number if (run := runs.get(one.exec_id)) else None,
         }
         for one in result.snapshots
     ]  # fmt: skip
+
+
+def _standing(one: "Snapshot", point: "Point | None") -> dict[str, str]:
+    """Whether it can be what it says it is, and lacks nothing."""
+    if one.doubt:
+        return {"state": "doubtful", "why": one.doubt}
+    if point is not None and point.partial:
+        return {"state": "partial", "why": "some files could not be read"}
+    return {"state": "good", "why": "" if point is not None else "not in the record"}
 
 
 def _job(agent: "Agent", backup: "Backup") -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import backups as engines
-from agent.backups import BackupResult, DrillResult, Job, Kind, Outcome
+from agent.backups import BackupResult, DrillResult, Job, Kind, Outcome, RestoreResult
 from agent.backups.restic import sandbox
 from agent.clock import NANOSECONDS, Clock
 from agent.closed import as_plain
@@ -157,14 +157,23 @@ class Saves:
             raise InputError(f"{key} is no backup of the policies in force")
         return backup
 
-    def finish(self, _: Execution, run_dir: Path, ended: Ended, /) -> Finish:
+    def finish(self, execution: Execution, run_dir: Path, ended: Ended, /) -> Finish:
         """What the engine left behind."""
         path = run_dir / engines.RESULT
         if not path.exists():
             return filing.left_nothing(ended, {"how": ended.how})
         result = engines.load_result(path.read_text(encoding="utf-8"))
+        if isinstance(result, RestoreResult) and self._lacked_something(execution, result.snapshot):
+            summary = f"{result.summary}; that snapshot is partial: some files could not be read when it was saved"
+            result = dataclasses.replace(result, summary=summary)
         good = result.passed if isinstance(result, DrillResult) else result.outcome in _SAVED
         return filing.told(result, ended, good=good)
+
+    def _lacked_something(self, execution: Execution, snapshot: str) -> bool:
+        """Whether a snapshot is known to be without something that was to be in it."""
+        key = str(execution.args.get("backup", execution.correlation_id))
+        with self.store.read() as reader:
+            return any(point.partial for point in backups.points(reader, key) if point.snapshot == snapshot)
 
     def lost(self, execution: Execution, /) -> Finish:
         """Nothing was saved, proven or restored as far as anybody can tell: that is a failure, and may be repeated."""

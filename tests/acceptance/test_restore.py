@@ -55,3 +55,31 @@ def test_a_person_looks_first_and_puts_back_what_was_broken(world: World) -> Non
     assert not (data / "conf").exists()
     shell.types(*restore, "--in-place", "--dry-run", code=1)
     assert "belongs to the agent" in shell.types(*restore, "--target", str(world.state / "in"), "--dry-run", code=2)
+
+
+def test_what_was_saved_in_part_is_said_wherever_it_matters(world: World) -> None:
+    data = shop(world)
+    other = world.host / "other"
+    other.mkdir()
+    (other / "bill").write_text("one bill\n")
+    both = {"files": {"paths": [str(data), str(other)]}, "repository": "main", "every": "day at 02:00"}
+    world.policy("shop", backups={"files": both})
+    shell = Shell("--config", str(world.config), folder=world.folder)
+    shell.types("backup", "run", "files")
+    shutil.move(other, world.host / "unmounted")
+
+    assert "partial" in shell.types("backup", "run", "files", code=1)
+    newest, whole = shell.reads("backup", "snapshots", "files")["items"]
+    assert [newest["state"], whole["state"]] == ["partial", "good"]
+    assert newest["size_bytes"] < whole["size_bytes"]
+    restore = ("backup", "restore", "files", "--in-place")
+    assert "could not be read when it was saved" in shell.types(*restore, "--dry-run").replace("\n", " ")
+    told = shell.types("backup", "restore", "files", "--target", str(world.folder / "aside")).replace("\n", " ")
+    assert "that snapshot is partial" in told
+
+    named = (*restore, "--snapshot", whole["id"][:8])
+    assert "partial" not in shell.types(*named, "--dry-run")
+    shell.types(*named, "--yes")
+    assert (other / "bill").read_text() == "one bill\n"
+    assert "no id" in shell.types(*restore, "--yes", "--snapshot", "latest", code=2)
+    assert "or of that id" in shell.types(*restore, "--yes", "--snapshot", "0" * 8, code=1).replace("\n", " ")
