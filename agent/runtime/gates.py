@@ -185,6 +185,10 @@ class Gatekeeper:
     ) -> tuple[Scope, ...]:
         def scope(name: str, hosts: frozenset[str]) -> Scope:
             switch = switches.get(tx, f"breaker:{name}")
+            if calendar.is_ahead(
+                switch.at_us, tx.clock.now()
+            ):  # the clock was set back since: it cools down from now on
+                switch = switches.turn(tx, switch.name, on=switch.is_on, by=switch.by, why=switch.why)
             return Scope(name=name, hosts=hosts, unhealthy=unhealthy & hosts, tripped_us=switch.at_us or None)
 
         return scope("the fleet", fleet), scope(f"service {service}", mine)
@@ -234,7 +238,7 @@ class Gatekeeper:
             Past(
                 item=one.item, service=one.service, hosts=tuple(one.args.get("hosts", ())),
                 cause=str(one.args.get("cause", "")), episode=one.episode, correlation_id=one.correlation_id,
-                automatic=bool(one.args.get("automatic")), at_us=one.intent_at_us,
+                automatic=bool(one.args.get("automatic")), at_us=_begun_us(one, self._clock),
                 running=one.state in UNHEALTHY_KINDS, verified=one.verified, planned=one.kind in AROUND,
             )
             for one in executions.begun_since(tx, _CHANGES, since)
@@ -254,6 +258,20 @@ class Gatekeeper:
         if not name or self._missing(name):
             return None
         return raised_risk(self._book.policies.config.playbooks, name)
+
+
+def _begun_us(one: Execution, clock: Clock) -> int:
+    """When it began, by the clock as it is set now: a moment of the future was told by a clock that was wrong.
+
+    Of this boot, the boot clock knows. What was begun in an earlier one may have been as late as its end: so it counts
+    for longer, and yet not until that future has come.
+    """
+    now_us, age_ns = clock.now(), clock.boottime()
+    if not calendar.is_ahead(one.intent_at_us, now_us):
+        return one.intent_at_us
+    if one.boot_id == clock.boot_id:
+        age_ns -= one.deadline_ns - int(float(one.args.get("timeout_seconds", 0.0)) * NANOSECONDS)
+    return now_us - max(0, age_ns) // 1_000
 
 
 def _paused(until_us: int | None, why: str, now_us: int) -> str:
