@@ -91,7 +91,9 @@ def _settings(variables: Mapping[str, Any], given: SnmpAccess) -> SnmpAccess:
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)[0]
         name = f"{VARIABLES}{wrong['loc'][0]}"
-        raise InputError(f"{name}: {one_line(wrong['msg'])}", hint=f"mend {name} in the inventory") from None
+        raise InputError(
+            f"{name}: {one_line(wrong['msg'].removeprefix('Value error, '))}", hint=f"mend {name} in the inventory"
+        ) from None
 
 
 def _user(target: Target, settings: SnmpAccess, name: str) -> User:

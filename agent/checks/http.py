@@ -2,7 +2,8 @@
 
 One HTTP/1.1 request (RFC 9110, 9112) on a connection of its own; with https the certificate must be trusted and must
 name the host. Critical unless the answer is as `expect` says; without `expect`, unless its status is 200 to 299, after
-redirects. The first MiB of the body is read, and judged.
+redirects. What opens the server (`auth`), headers and body stay with the host they were meant for when a redirect leads
+elsewhere. The first MiB of the body is read, and judged.
 """
 
 import asyncio
@@ -11,9 +12,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from agent.checks import Target, check
+from agent.checks.credentials import Credentials, authorization
 from agent.checks.exchange import Answer, Request, fetch, parts
 from agent.checks.reading import Pattern, from_json, is_found, one_line, spell_bytes, spell_seconds, told
 from agent.clock import NANOSECONDS, Deadline
@@ -70,6 +72,7 @@ class HttpOptions(ClosedModel):
     method: Text = Field(default="GET", description="The method of the request")
     headers: dict[Text, Text] = Field(default={}, description="Headers to send along")
     body: Text = Field(default="", description="Text to send along")
+    auth: Credentials = Field(default_factory=Credentials, description="What opens the server")
     expect: Expected = Field(default_factory=Expected, description="What a good answer is like")
     redirects: Integer = Field(default=5, description="Redirects to follow at most; 0: none, a redirect is the answer")
     ca: Text | None = Field(default=None, description="File of the authorities to trust (PEM); left out: the system's")
@@ -97,6 +100,14 @@ class HttpOptions(ClosedModel):
                 raise ValueError(f"header {name}: its value must be one line")
         return headers
 
+    @field_validator("auth")
+    @classmethod
+    def _is_shown_once(cls, auth: Credentials, info: ValidationInfo) -> Credentials:
+        names = {name.lower() for name in info.data.get("headers", {})}
+        if "authorization" in names and (auth.token or auth.user):
+            raise ValueError("either auth, or a header Authorization")
+        return auth
+
     @field_validator("redirects")
     @classmethod
     def _is_bounded(cls, redirects: int) -> int:
@@ -116,10 +127,11 @@ class Http:
     INSTANCES: ClassVar = False
 
     @staticmethod
-    async def reach(_target: Target, options: HttpOptions, deadline: Deadline) -> Look:
+    async def reach(target: Target, options: HttpOptions, deadline: Deadline) -> Look:
         """Ask; over by the deadline."""
+        headers = {**options.headers, **authorization(target, options.auth)}
         request = Request(
-            method=options.method, url=options.url, headers=options.headers, body=options.body.encode(), ca=options.ca
+            method=options.method, url=options.url, headers=headers, body=options.body.encode(), ca=options.ca
         )
         begun, patience = deadline.clock.boottime(), deadline.remaining_seconds()
         try:

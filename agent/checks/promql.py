@@ -7,7 +7,6 @@ the server cannot be reached or refuses, and when the answer is no number, so wa
 """
 
 import asyncio
-import base64
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from urllib.parse import quote
 from pydantic import Field, field_validator, model_validator
 
 from agent.checks import Target, check
+from agent.checks.credentials import authorization, one_way_in
 from agent.checks.exchange import Answer, Request, fetch, parts
 from agent.checks.reading import from_json, one_line, told
 from agent.checks.values import several, valued
@@ -59,10 +59,7 @@ class PromqlOptions(ClosedModel):
 
     @model_validator(mode="after")
     def _is_one_way_in(self) -> "PromqlOptions":
-        if (self.user is None) != (self.password is None):
-            raise ValueError("user and password go together")
-        if self.user is not None and self.token is not None:
-            raise ValueError("either a token, or user and password")
+        one_way_in(self)
         return self
 
 
@@ -86,7 +83,8 @@ class Promql:
         patience = deadline.remaining_seconds()
         limit = max(1, int(patience * 1000))
         asked = f"{options.url}/api/v1/query?query={quote(options.query, safe='')}&timeout={limit}ms"
-        request = Request(method="GET", url=asked, headers=_headers(target, options), ca=options.ca)
+        headers = {"Accept": "application/json", **authorization(target, options)}
+        request = Request(method="GET", url=asked, headers=headers, ca=options.ca)
         try:
             async with asyncio.timeout(patience):
                 answer = await fetch(request, redirects=_REDIRECTS, is_wanted=lambda _: False)
@@ -95,23 +93,6 @@ class Promql:
             return told(Verdict.UNKNOWN, str(error))
         except TimeoutError:
             return told(Verdict.UNKNOWN, f"no answer within {round(patience, 1):g} s")
-
-
-def _headers(target: Target, options: PromqlOptions) -> Mapping[str, str]:
-    headers = {"Accept": "application/json"}
-    if options.token is not None:
-        headers["Authorization"] = f"Bearer {_secret(target, options.token)}"
-    elif options.password is not None:
-        both = f"{options.user}:{_secret(target, options.password)}".encode()
-        headers["Authorization"] = f"Basic {base64.b64encode(both).decode()}"
-    return headers
-
-
-def _secret(target: Target, value: str | SecretRef) -> str:
-    if isinstance(value, str):
-        return value
-    assert target.secrets is not None, "the runtime gives it"
-    return target.secrets.resolve(value)
 
 
 def _data(answer: Answer) -> tuple[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from agent.checks import Target
 from agent.checks.http import Http, HttpOptions
@@ -16,6 +17,7 @@ from agent.checks.tcp import Tcp, TcpOptions
 from agent.clock import Deadline, SystemClock
 from agent.errors import AgentError, InputError
 from agent.model.look import Look, Verdict
+from agent.secrets import Secrets
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -177,6 +179,48 @@ def test_the_request_carries_what_the_policy_says_and_asks_for_no_compression() 
         lines
     )
     assert body.decode() == "héllo"
+
+
+@pytest.mark.parametrize(
+    ("auth", "line"),
+    [
+        ({"token": {"secret": "key"}}, b"Authorization: Bearer s3cret\r\n"),
+        ({"user": "watcher", "password": {"secret": "key"}}, b"Authorization: Basic d2F0Y2hlcjpzM2NyZXQ=\r\n"),
+        ({}, b"\r\n\r\n"),
+    ],
+)
+def test_what_opens_the_server_is_a_secret_and_stays_at_home(auth: dict[str, Any], line: bytes, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("s3cret\n")
+    (tmp_path / "key").chmod(0o600)
+    target = Target(host="here", address="127.0.0.1", secrets=Secrets(tmp_path))
+    seen: list[bytes] = []
+
+    async def run() -> Look:
+        async with (
+            serving(echo(seen)) as end,
+            serving(echo(seen, "302 Found", f"Location: http://127.0.0.1:{end}/")) as port,
+        ):
+            valid = HttpOptions.model_validate({"url": f"http://127.0.0.1:{port}/", "auth": auth})
+            assert "s3cret" not in repr(valid)
+            return await Http.reach(target, valid, Deadline.after(SystemClock(), 5))
+
+    assert asyncio.run(run()).verdict is Verdict.OK
+    assert line in seen[0]
+    assert (b"Authorization" in seen[0]) is bool(auth)
+    assert b"Authorization" not in seen[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"auth": {"user": "ada"}}, "user and password go together"),
+        ({"auth": {"user": "ada", "password": "x", "token": "y"}}, "either a token, or user and password"),
+        ({"auth": {"token": "y"}, "headers": {"authorization": "Bearer x"}}, "either auth, or a header"),
+    ],
+)
+def test_two_ways_in_are_told_at_load(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        HttpOptions.model_validate({"url": "http://127.0.0.1/", **options})
 
 
 def test_redirects_are_followed_up_to_the_limit_and_what_was_sent_along_stays_at_home() -> None:
