@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 import socket
 import sqlite3
 import ssl
@@ -18,6 +19,9 @@ from agent.errors import AgentError, TransportError
 MOST_ROWS = 1_000
 _DOWN = frozenset({"53300", "57P01", "57P02", "57P03", "1040", "1053", "1203"})  # full, going down, not up yet
 _LATE = frozenset({"57014", "1969", "3024"})  # the statement was cancelled: its time was up
+_CLEAR, _SASL, _SASL_GOES_ON = 3, 10, 11  # what PostgreSQL asks for
+_ROUNDS = re.compile(rb",i=([0-9]+)")
+_MOST_DIGITS = 6  # of the rounds, 4,096 by default: a thread that hashes for hours cannot be ended
 # What drivers make of an answer that is none: they trust their servers.
 _NONSENSE = (struct.error, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, MemoryError,
              RuntimeError)  # fmt: skip
@@ -54,11 +58,20 @@ def postgresql(line: socket.socket, asked: Question, deadline: Deadline) -> Tabl
     from scramp import ScramException  # type: ignore[import-untyped]  # nor here
 
     class Careful(CoreConnection):  # type: ignore[misc]  # it ships no types
-        """Gives the password away to nobody who listens in."""
+        """Gives the password away to nobody who listens in, and does no server's sums for it."""
+
+        _is_asked = False
 
         def handle_AUTHENTICATION_REQUEST(self, data: bytes, context: Any) -> None:  # noqa: N802  # the driver's name
-            if data[:4] == b"\0\0\0\3" and asked.context is None:
+            kind = int.from_bytes(data[:4], "big")
+            if kind == _CLEAR and asked.context is None:
                 raise InterfaceError("it asks for the password in clear: set tls: true")
+            if kind == _SASL and self._is_asked:
+                raise InterfaceError("it asks for the password twice")
+            self._is_asked = self._is_asked or kind == _SASL
+            rounds = _ROUNDS.search(data) if kind == _SASL_GOES_ON else None
+            if rounds is not None and len(rounds[1]) > _MOST_DIGITS:
+                raise InterfaceError("it wants the password hashed a million times or more")
             super().handle_AUTHENTICATION_REQUEST(data, context)
 
         def close(self) -> None:
@@ -83,6 +96,17 @@ def mysql(line: socket.socket, asked: Question, deadline: Deadline) -> Table:
     import pymysql  # type: ignore[import-untyped]  # it ships no types
     from pymysql.connections import Connection  # type: ignore[import-untyped]  # nor here
 
+    class Careful(Connection):  # type: ignore[misc]  # it ships no types
+        """Encrypts the password for no key that comes over the same line: anybody could have made it."""
+
+        @property
+        def server_public_key(self) -> None:
+            raise pymysql.OperationalError(0, "it asks for the whole password, under a key of its own: set tls: true")
+
+        @server_public_key.setter
+        def server_public_key(self, key: object) -> None:
+            """The driver sets it at first, and when one came."""
+
     class Refusing:
         """In place of the ways to authenticate that give the password away."""
 
@@ -91,7 +115,7 @@ def mysql(line: socket.socket, asked: Question, deadline: Deadline) -> Table:
 
     clear = {} if asked.context is not None else {b"mysql_clear_password": Refusing, b"dialog": Refusing}
     with _told("MySQL", asked.host, pymysql.MySQLError):
-        connection: Any = Connection(
+        connection: Any = Careful(
             host=asked.host, user=asked.user, password=asked.password or "", database=asked.database or None,
             defer_connect=True, read_timeout=None, auth_plugin_map=clear, ssl=asked.context,
             ssl_disabled=asked.context is None, program_name="watchkeeper",

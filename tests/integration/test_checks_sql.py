@@ -1,6 +1,7 @@
 """sql against a real PostgreSQL, a real MariaDB and a file of SQLite, and against servers that are none."""
 
 import asyncio
+import re
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
 
 from agent.checks import Target
@@ -291,6 +294,58 @@ def test_what_is_no_database_is_critical_within_the_deadline(behave: Behaviour, 
     assert look.verdict is Verdict.CRITICAL
     assert look.summary
     assert time.monotonic() - begun < 3
+
+
+SASL = b"R\0\0\0\x17\0\0\0\nSCRAM-SHA-256\0\0"
+
+
+async def wants_hours(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """SCRAM with as many rounds as a number holds."""
+    await reader.read(1000)
+    writer.write(SASL)
+    nonce = re.search(rb",r=([^,]+)$", await reader.read(1000))
+    assert nonce is not None
+    first = b"\0\0\0\x0br=" + nonce[1] + b"server,s=c2FsdHNhbHRzYWx0c2FsdA==,i=2147483647"
+    writer.write(b"R" + (len(first) + 4).to_bytes(4, "big") + first)
+    await silent(reader, writer)
+
+
+def key_of_its_own(plugin: bytes, *packets: bytes) -> tuple[Behaviour, list[bytes]]:
+    """A MySQL that wants the password under a key that it has made; and what it hears."""
+    heard: list[bytes] = []
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    text = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(packet(0, GREETING.replace(b"mysql_native_password", plugin)))
+        for number, content in enumerate((*packets, b"\1" + text, ALL_WELL), start=1):
+            heard.append(await reader.read(1000))
+            writer.write(packet(2 * number, content))
+        await silent(reader, writer)
+
+    return behave, heard
+
+
+def test_a_server_that_wants_the_password_hashed_for_hours_is_left_at_once() -> None:
+    before = time.process_time()
+    look = asyncio.run(asked_by(wants_hours, "postgresql", 5.0))
+    assert (look.verdict, look.summary) == (Verdict.CRITICAL, "it wants the password hashed a million times or more")
+    assert time.process_time() - before < 2
+
+
+def test_a_server_asks_once_for_a_password() -> None:
+    look = asyncio.run(asked_by(saying(SASL * 2), "postgresql", 5.0))
+    assert (look.verdict, look.summary) == (Verdict.CRITICAL, "it asks for the password twice")
+
+
+@pytest.mark.parametrize(("plugin", "packets"), [(b"caching_sha2_password", [b"\1\4"]), (b"sha256_password", [])])
+def test_no_password_is_encrypted_for_whoever_sends_a_key(plugin: bytes, packets: list[bytes]) -> None:
+    """Without TLS nobody vouches for it: it may be the key of somebody between us and the server."""
+    behave, heard = key_of_its_own(plugin, *packets)
+    look = asyncio.run(asked_by(behave, "mysql", 5.0))
+    assert look.summary == "it asks for the whole password, under a key of its own: set tls: true"
+    assert look.verdict is Verdict.CRITICAL
+    assert heard[-1] == b"", "nothing follows the key"
 
 
 def test_what_says_too_much_is_cut_off() -> None:
