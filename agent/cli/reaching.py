@@ -69,8 +69,11 @@ class Lines:
     def _shells(self) -> Iterator[Question]:
         from agent.model.check import reach_key
 
+        named = {backup.host for backup in self._policies.backups.values()}
+        named |= {one.host for recovery in self._policies.recoveries.values() for one in recovery.scratch}
         for host in self._policies.hosts.values():
-            if host.connection in self._pools and reach_key(host.name) in self._policies.checks:
+            is_entered = host.name in named or reach_key(host.name) in self._policies.checks
+            if host.connection in self._pools and is_entered:
                 yield Question(host.name, partial(self._log_in, host))
 
     def _log_in(self, host: "Host") -> str:

@@ -37,7 +37,7 @@ def test_doctor_asks_network_devices_by_the_ways_that_their_checks_use(
         "ansible_ssh_private_key_file": str(router.host.key_file),
     }  # fmt: skip
     world.hosts({
-        "core": {**device, **there}, "gone": {**device, "ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_user": "x"},
+        "core": {**device, **there}, "kept": {**device, **there}, "gone": {**device, "ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_user": "x"},
         "switch": {**device, "ansible_host": snmpd.address, "snmp_port": snmpd.port, "snmp_community": "public"},
         "mute": {**device, "ansible_host": "127.0.0.1", "snmp_port": 1, "snmp_community": "public"},
         "bare": {**device, "ansible_host": "127.0.0.1"},
@@ -46,13 +46,15 @@ def test_doctor_asks_network_devices_by_the_ways_that_their_checks_use(
     pins.touch(mode=0o600)
     pins.write_text(f"[{router.host.address}]:{router.host.port} {router.key.type} {router.key.base64}\n")
     world.policy("routers", hosts="core,gone", checks={"version": {"cli": {"command": "show version"}}})
+    kept = {"device_config": {"hostname": "lab-router"}, "every": "1h"}
+    world.policy("configurations", hosts="kept", backups={"running": kept})
     up, ports = {"snmp": "1.3.6.1.2.1.1.3.0"}, {"interfaces": {"match": "^lo$"}}
     world.policy("switches", hosts="switch,mute,bare", checks={"up": up, "ports": ports})
     items = Shell("--config", str(world.config), folder=world.folder).reads("doctor", code=1)["items"]
     assert {item["subject"] for item in items if item["state"] == "fail"} == {"hosts"}, items
     hosts = {item["says"].partition(" ")[0].rstrip(":"): item for item in items if item["subject"] == "hosts"}
     assert {name: item["state"] for name, item in hosts.items()} == {
-        "core": "ok", "gone": "fail", "switch": "ok", "mute": "fail", "bare": "fail",
+        "core": "ok", "kept": "ok", "gone": "fail", "switch": "ok", "mute": "fail", "bare": "fail",
     }  # fmt: skip
     assert hosts["switch"]["says"] == f"switch answers by SNMP (v2c, {snmpd.address} port {snmpd.port})"
     assert "snmp_community" in hosts["bare"]["mend"]
