@@ -7,8 +7,11 @@ from agent.errors import InputError
 from agent.model.check import host_of, item_of
 
 
-def matching(keys: Iterable[str], text: str, what: str, *, host: str | None = None) -> list[str]:
-    """The keys that a person means: those of one item, on all hosts or on the one that was named."""
+def matching(keys: Iterable[str], text: str, what: str, *, host: str | None = None, see: str = "") -> list[str]:
+    """The keys that a person means: those of one item, on all hosts or on the one that was named.
+
+    `see` says what there is, where no list of that is to be had.
+    """
     known = sorted(keys)
     name, _, after = text.partition("@")
     wanted = host or after or None
@@ -18,7 +21,7 @@ def matching(keys: Iterable[str], text: str, what: str, *, host: str | None = No
     if not items:
         near = difflib.get_close_matches(name, _names(map(item_of, known), name.count("/")), n=1)
         suggestion = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"there is no {what} {name!r}", hint=f"{suggestion}see: watchkeeper {what} list")
+        raise InputError(f"there is no {what} {name!r}", hint=suggestion + (see or f"see: watchkeeper {what} list"))
     if len(items) > 1:
         raise InputError(f"{name!r} may mean {' or '.join(sorted(items))}", hint="write it in full")
     found = [key for key in known if item_of(key) in items and wanted in (None, host_of(key) or "none")]

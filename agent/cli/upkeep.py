@@ -59,7 +59,7 @@ def prune(
             if why := agent.upkeep.rests(place):
                 raise RefusedError(
                     f"nothing is removed from {place.repository.name}: {why}",
-                    hint="look into it; then: watchkeeper backup check REPOSITORY",
+                    hint=agent.upkeep.way_out(place),
                 )
         ended = _run(agent, ExecutionKind.PRUNE, found, reason, quiet=as_json)
     tell(ended, lines="damage", as_json=as_json)
@@ -83,7 +83,9 @@ def _places(agent: "Agent", which: str, host: str | None) -> "list[Place]":
     from agent.cli.naming import matching
 
     known = agent.upkeep.places()
-    return [known[cause] for cause in matching(known, which, "repository", host=host)]
+    names = ", ".join(sorted({place.repository.name for place in known.values()}))
+    see = f"there are: {names}" if names else "no backup names one"
+    return [known[cause] for cause in matching(known, which, "repository", host=host, see=see)]
 
 
 def _run(

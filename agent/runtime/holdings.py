@@ -182,16 +182,24 @@ def facts(reader: Reader, place: Place, now_us: int) -> Facts:
     found = findings(reader, place)
     changes = [practice.mass_change(backups.points(reader, one.key, limit=6)) for one in place.saved]
     checked = _last(reader, place, ExecutionKind.CHECK, _has_succeeded)
-    hint = "look at each; what is right: watchkeeper backup check REPOSITORY --accept" if found else ""
     return Facts(
         damage=f"{wrong.number}: {wrong.summary}" if wrong is not None else "",
         findings=tuple(one.words for one in found),
         changes=tuple(why for why in changes if why),
         late=tuple(_late(reader, place, now_us)),
         failed=tuple(_failed(reader, place)),
-        hint=hint,
+        hint=_hint(place, is_damaged=wrong is not None, is_strange=bool(found), has_changed=any(changes)),
         checked_at_us=checked.ended_at_us if checked else None,
     )
+
+
+def _hint(place: Place, *, is_damaged: bool, is_strange: bool, has_changed: bool) -> str:
+    """What to do about the worst of it; what damage calls for stands in its own words."""
+    if is_strange:
+        return f"look at each; what is right: watchkeeper backup check {place.cause.rpartition('/')[2]} --accept"
+    if has_changed and not is_damaged:
+        return "look at that host: was it emptied, encrypted? If it is meant, it is the usual after a few more backups"
+    return ""
 
 
 def _failed(reader: Reader, place: Place) -> Iterator[str]:

@@ -190,6 +190,12 @@ class Upkeep:
         with self.store.read() as reader:
             return practice.rests(holdings.facts(reader, place, self.clock.now()))
 
+    def way_out(self, place: Place) -> str:
+        """What a person does about that, and types."""
+        with self.store.read() as reader:
+            hint = holdings.facts(reader, place, self.clock.now()).hint
+        return hint or f"mend it; then: watchkeeper backup check {place.cause.rpartition('/')[2]}"
+
     def accept(self, place: Place, *, actor: str, why: str) -> tuple[Finding, ...]:
         """Take the findings of the last look at a repository for right: a person has looked at each."""
         with self.store.write() as tx:

@@ -193,6 +193,7 @@ def test_wrong_input_says_what_to_type(world: World, shell: Shell) -> None:
         (("incident", "show", "7"), "there is no incident '7'"),
         (("plan", "--for", "soon"), "for example: --for 10m"),
         (("statsu",), "Did you mean 'status'"),
+        (("backup", "check", "mian"), "no backup names one"),
         (("host", "trust", "there"), "no policy concerns a host 'there'"),
     ):
         assert told in shell.types(*words, code=2)

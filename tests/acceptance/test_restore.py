@@ -83,3 +83,4 @@ def test_what_was_saved_in_part_is_said_wherever_it_matters(world: World) -> Non
     assert (other / "bill").read_text() == "one bill\n"
     assert "no id" in shell.types(*restore, "--yes", "--snapshot", "latest", code=2)
     assert "or of that id" in shell.types(*restore, "--yes", "--snapshot", "0" * 8, code=1).replace("\n", " ")
+    assert "there are: main" in shell.types("backup", "check", "mian", code=2)

@@ -93,6 +93,10 @@ class Record:
         with self.store.read() as reader:
             return practice.rests(holdings.facts(reader, HERE, self.clock.now()))
 
+    def hint(self) -> str:
+        with self.store.read() as reader:
+            return holdings.facts(reader, HERE, self.clock.now()).hint
+
     def late(self, place: Place) -> tuple[str, ...]:
         with self.store.read() as reader:
             return holdings.facts(reader, place, self.clock.now()).late
@@ -207,3 +211,4 @@ def test_a_mass_change_of_a_backup_stops_removal_where_it_is_saved(record: Recor
     assert record.rests() == ""
     record.saved("d", files=10)
     assert record.rests() == f"{BACKUP.key}: 10 files, where there were 100"
+    assert "after a few more backups" in record.hint()
