@@ -17,6 +17,7 @@ _RECORD = re.compile(
     rb"/(\d{1,20})/(\d{1,20})/(\d{1,10})"
 )
 _TOO_LONG = 4096  # bytes of a path (PATH_MAX)
+DEEPEST = _TOO_LONG // 2  # folders in each other, on such a path
 _HINT = "the target's answer makes no sense: look at it by hand, with: ssh HOST find PATH"
 # What is printed: records of fields and path and link target, each ended by NUL; marks begin with `=`.
 _SCRIPT = r"""

@@ -31,7 +31,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.tree, self.work = folder / "tree", folder / "work"
-        self._listing, self._boot = folder / "listing", folder / "boot"
+        self._listing, self._boot, self._question = folder / "listing", folder / "boot", folder / "question"
 
     def prepare(self) -> None:
         """Make what is missing, and clear away what a pull that was killed left behind; the tree stays."""
@@ -46,24 +46,46 @@ class Place:
             shutil.rmtree(self.work)
         self.work.mkdir(mode=0o700)
 
-    def known(self) -> bytes:
-        """The records of what the tree holds, byte by byte as the target told them; empty when nothing is known."""
+    def known(self, boot_id: str) -> bytes:
+        """The records of what the tree holds, byte by byte as the target told them; empty when that is not certain.
+
+        What was written shortly before a crash may not have reached the disk: after a boot, nothing is certain.
+        """
+        return self._told() if self._boot_was(boot_id) else b""
+
+    def answered(self) -> str:
+        """The question to which the tree is the answer, in full; empty while it is that to none."""
+        try:
+            return self._question.read_text(encoding="ascii")
+        except FileNotFoundError:
+            return ""
+
+    def answer(self, question: str) -> None:
+        """The tree answers this question now."""
+        if not question:
+            self._question.unlink(missing_ok=True)
+        elif question != self.answered():
+            self._question.write_text(question, encoding="ascii")
+
+    def _told(self) -> bytes:
         try:
             return self._listing.read_bytes()
         except FileNotFoundError:
             return b""
 
+    def _boot_was(self, boot_id: str) -> bool:
+        return self._boot.exists() and self._boot.read_text(encoding="ascii") == boot_id
+
     def before(self, boot_id: str, now: Iterable[Item] = ()) -> dict[str, Item]:
         """What the tree holds; nothing when that cannot be read: then everything is fetched again.
 
-        What was written shortly before a crash may not have reached the disk: after a boot, each entry is looked at.
-        `now` is what the target has, most of it the same.
+        After a boot, each entry is looked at. `now` is what the target has, most of it the same.
         """
         try:
-            known = {item.path: item for item in listing.items(self.known(), now)}
+            known = {item.path: item for item in listing.items(self._told(), now)}
         except ToolError:
             return {}
-        if self._boot.exists() and self._boot.read_text(encoding="ascii") == boot_id:
+        if self._boot_was(boot_id):
             return known
         with Tree(self.tree) as tree:
             return {

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import hashlib
 import shlex
 import shutil
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from agent.backups.mirror.line import Line
 from agent.backups.mirror.listing import Item, Listing
 from agent.backups.mirror.place import Place, held
 from agent.backups.mirror.plan import Plan
+from agent.backups.mirror.same import above, lasting, same
 from agent.backups.mirror.tree import Tree, settle, touch_folders
 from agent.backups.restic import paths, patterns
 from agent.backups.restic.wanted import Wanted
@@ -93,6 +95,10 @@ class _Pull:
                 summary=f"there is nothing to save: {', '.join(self._wanted.paths)} is missing on the host",
                 hint="correct `paths` in the policy, or mount what is missing",
             )
+        question = self._question(told)
+        if self._place.answered() == question and (found := same(told, self._place.known(self._boot_id))) is not None:
+            return Pulled(tree=self._place.tree, sources=told.sources, files=found.files, folders=found.folders)
+        self._place.answer("")
         now = listing.tree(told, listing.items(told.records))
         now = {path: item for path, item in now.items() if path in told.sources or not self._is_excluded(path)}
         self._known = self._place.before(self._boot_id, now.values())
@@ -102,6 +108,7 @@ class _Pull:
             return refused
         if not todo.is_idle:
             self._follow(todo, now, told)
+        self._place.answer(question)
         only_links = [f"only the link itself: {path}" for path in told.sources if now[path].kind == "symlink"]
         kinds = [item.kind for path, item in now.items() if path not in self._torn or path in self._known]
         return Pulled(
@@ -114,21 +121,25 @@ class _Pull:
             fetched=len(todo.fetch),
         )
 
+    def _question(self, told: Listing) -> str:
+        """What was asked, and where: another answer to another question may be the same by chance."""
+        wanted = self._wanted
+        asked = (told.sources, wanted.paths, wanted.exclude, wanted.one_file_system)
+        return hashlib.sha256(repr(asked).encode("utf-8", "surrogateescape")).hexdigest()
+
     def _pass_over(self, told: Listing, now: Mapping[str, Item]) -> None:
         """Folders above the sources change whenever anything beside them does: their times alone are no reason to fetch."""
-        for source in told.sources:
-            for path in (source[:at] or "/" for at, sign in enumerate(source) if sign == "/"):
-                old, new = self._known.get(path), now.get(path)
-                if old and new and (old.kind, old.mode, old.uid, old.gid) == (new.kind, new.mode, new.uid, new.gid):
-                    self._known[path] = new
+        for path in above(told.sources):
+            old, new = self._known.get(path), now.get(path)
+            if old and new and lasting(old) == lasting(new):
+                self._known[path] = new
 
     def _is_wanted(self, told: Listing) -> Callable[[str], bool]:
         """Whether an entry that is no longer listed would be, were it still there."""
-        above = {source[:at] or "/" for source in told.sources for at, sign in enumerate(source) if sign == "/"}
-        asked = (*told.sources, *told.missing)
+        higher, asked = above(told.sources), (*told.sources, *told.missing)
 
         def is_wanted(path: str) -> bool:
-            is_asked = path in above or any(paths.is_below(path, source) for source in asked)
+            is_asked = path in higher or any(paths.is_below(path, source) for source in asked)
             return is_asked and not self._is_excluded(path)
 
         return is_wanted
