@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from agent.model.decision import Gap
 from agent.model.journal import Entry
-from agent.runtime import descriptors, garbage, once
+from agent.runtime import attic, descriptors, garbage, once
 from agent.runtime.agent import Agent
 from agent.runtime.clockwork import Clockwork, Duty
 from agent.runtime.heartbeat import Heartbeat
@@ -119,6 +119,7 @@ class Duties:
             Duty(name="looks", seconds=2.0, turn=recorder.flush_if_needed),
             Duty(name="lateness", seconds=60.0, turn=self._rota.tell),
             Duty(name="samples", seconds=300.0, turn=recorder.pack),
+            Duty(name="attic", seconds=3600.0, turn=self.clear_attic, lenient_seconds=WAITING_SECONDS),
             Duty(name="orders", seconds=1.0, turn=self.take_orders, lenient_seconds=WAITING_SECONDS),
             Duty(name="heartbeat", seconds=5.0, turn=self.beat),
         )
@@ -185,6 +186,13 @@ class Duties:
         if self._is_news("deliveries") or self._agent.dispatcher.has_waiting:
             return self._agent.dispatcher.round()
         return None
+
+    def clear_attic(self) -> Awaitable[int]:
+        """Remove what long work left behind a month ago."""
+        agent = self._agent
+        return agent.workers.look(
+            attic.clear, agent.store, agent.book.policies.config.state / "runs", agent.clock.now()
+        )
 
     def take_orders(self) -> Awaitable[None] | None:
         """Do what was ordered by a signal, a command or a changed file."""

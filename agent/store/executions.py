@@ -53,6 +53,13 @@ _LAST_TRIES = select(executions).where(
             AND NOT (one.kind = 'prepare' AND one.state = 'succeeded') ORDER BY rowid DESC LIMIT 1
         ) FROM json_each(:of_keys) AS wanted)""")
 )
+_ENDED_BEFORE = (
+    select(executions.c.id)
+    .where(sqlalchemy.text("executions.id IN (SELECT value FROM json_each(:of_ids))"))
+    .where(executions.c.state.not_in(sorted({*OPEN_STATES, ExecutionState.UNCERTAIN})))
+    .where(executions.c.ended_at_us < bindparam("before_us"))
+    .limit(bindparam("most"))
+)
 _WRITTEN_ABOUT = (
     select(sqlalchemy.func.coalesce(executions.c.correlation_id, journal.c.object_id))
     .select_from(journal.outerjoin(executions, executions.c.id == journal.c.exec_id))
@@ -149,6 +156,12 @@ def last_tries(reader: Reader, keys: Collection[str]) -> dict[str, Execution]:
     if not keys:
         return {}
     return {one.correlation_id: one for one in _all(reader, _LAST_TRIES, {"of_keys": json.dumps(sorted(keys))})}
+
+
+def ended_before(reader: Reader, of_ids: Collection[str], before_us: int, *, limit: int) -> list[str]:
+    """Which of these came to an end before a moment, and to one that is known."""
+    given = {"of_ids": json.dumps(list(of_ids)), "before_us": before_us, "most": limit}
+    return [row.id for row in reading(reader).execute(_ENDED_BEFORE, given)]
 
 
 def written_about(reader: Reader, after: int) -> list[str]:

@@ -12,7 +12,15 @@ _ULID = re.compile(rf"[0-7][{ALPHABET}]{{25}}\Z")
 
 def ulid(clock: Clock) -> str:
     """A new id; two of the same millisecond are in no order."""
-    number = (clock.now() // 1_000) << 80 | secrets.randbits(80)
+    return _written((clock.now() // 1_000) << 80 | secrets.randbits(80))
+
+
+def earliest(at_us: int) -> str:
+    """The id before all that are made from that moment on (µs UTC)."""
+    return _written(max(0, at_us // 1_000) << 80)
+
+
+def _written(number: int) -> str:
     return "".join(ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 

@@ -10,6 +10,7 @@ import pytest
 from agent.clock import SystemClock
 from agent.errors import InputError, StoreError
 from agent.model.execution import Execution, ExecutionKind, ExecutionState
+from agent.runtime import attic
 from agent.runtime.book import Book
 from agent.runtime.executor import AGAIN_SECONDS, Executor, Finish, this_process
 from agent.runtime.workers import Workers
@@ -135,6 +136,28 @@ def test_an_end_that_cannot_be_read_is_what_a_lost_one_is_and_holds_nothing_for_
     assert scene.held() == []
     assert ended is not None
     assert ended.summary == "it ended with 0, and its record cannot be read: no JSON"
+
+
+def test_what_a_run_left_is_kept_for_a_month_and_what_ended_doubtfully_until_a_person_has_looked(scene: Scene) -> None:
+    """Each leaves nine files: with a thousand backups a day, three million files and twelve gigabytes a year."""
+    runs = scene.executor.run_dir(scene.filed()).parent
+    ended, running, doubtful = scene.filed(), scene.filed(), scene.filed()
+    with scene.store.write() as tx:
+        for one, state in ((ended, ExecutionState.FAILED), (doubtful, ExecutionState.UNCERTAIN)):
+            executions.update(
+                tx, dataclasses.replace(one, state=state, ended_at_us=scene.clock.now(), revision=one.revision + 1)
+            )
+    for one in (ended, running, doubtful):
+        (runs / one.id).mkdir(parents=True)
+        (runs / one.id / "stdout").write_text("said")
+    (runs / "notes of a person").mkdir()
+    scene.clock.pass_seconds(30 * 86_400 - 1)
+    assert attic.clear(scene.store, runs, scene.clock.now()) == 0
+    scene.clock.pass_seconds(2)
+    assert attic.clear(scene.store, runs, scene.clock.now()) == 1
+    assert {path.name for path in runs.iterdir()} == {running.id, doubtful.id, "notes of a person"}
+    assert scene.state(ended) is ExecutionState.FAILED
+    assert attic.clear(scene.store, runs / "nowhere", scene.clock.now()) == 0
 
 
 def test_a_start_that_failed_and_could_not_be_written_down_holds_nothing_for_ever(scene: Scene) -> None:
