@@ -6,6 +6,7 @@ import ipaddress
 import queue
 import socket
 import threading
+from pathlib import Path
 from typing import Protocol
 
 from agent.clock import Deadline
@@ -87,6 +88,12 @@ def dial(address: str, port: int, deadline: Deadline) -> MeteredSocket:
     raise last
 
 
+def unread() -> str:
+    """What to add to a hint where ssh itself may get in: it follows the user's own file, and we do not."""
+    config = Path.home() / ".ssh" / "config"
+    return f"; what {config} says of it is not read here: say it in the inventory" if config.exists() else ""
+
+
 def _places(address: str, port: int, deadline: Deadline) -> list[Place]:
     with contextlib.suppress(ValueError):
         version = ipaddress.ip_address(address).version
@@ -109,7 +116,7 @@ def _places(address: str, port: int, deadline: Deadline) -> list[Place]:
     if isinstance(found, OSError):
         raise TransportError(
             f"the name {address} cannot be resolved: {found.strerror or found}",
-            hint=f"try: getent hosts {address}; or set ansible_host to an address",
+            hint=f"try: getent hosts {address}; or set ansible_host to an address" + unread(),
         ) from found
     return found
 

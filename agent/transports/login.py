@@ -16,7 +16,7 @@ from agent.errors import HostKeyError, OutputLimitError, TransportError
 from agent.model.host import Host
 from agent.transports import authorities, known_hosts, login_keys
 from agent.transports.cutoff import Cutoff, cut
-from agent.transports.dial import Line, dial
+from agent.transports.dial import Line, dial, unread
 from agent.transports.known_hosts import HostKey
 
 FOREIGN = (paramiko.SSHException, EOFError, OSError)  # all that paramiko raises at us
@@ -203,7 +203,8 @@ def _log_in(transport: Transport, host: Host, deadline: Deadline) -> None:
                 tried.append(f"{name} is not enough, it asks for {words(' or '.join(further))} as well")
     raise TransportError(
         f"{host.address} port {host.port} does not let {user} in: {'; '.join(tried) or 'there is no key to show'}",
-        hint=f"add the public key to ~{user}/.ssh/authorized_keys there, or set ansible_ssh_private_key_file",
+        hint=f"add the public key to ~{user}/.ssh/authorized_keys there, or set ansible_ssh_private_key_file"
+        + unread(),
     )
 
 

@@ -355,6 +355,26 @@ def test_a_key_that_cannot_be_used_is_named_with_its_reason(
         assert "secret phrase" not in str(caught.value)
 
 
+def test_where_ssh_itself_would_get_in_the_error_says_why_we_do_not(
+    sshd: Sshd, pins: Path, pool: SshPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plays follow the user's own file, and checks do not."""
+    trust(pins, sshd)
+    config = tmp_path / ".ssh" / "config"
+    config.parent.mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shut = dataclasses.replace(of(sshd), key_file=None)
+    alias = dataclasses.replace(shut, address="front.invalid")
+    for host in (shut, alias):
+        for written in (False, True):
+            if written:
+                config.write_text(f"Host *\n  IdentityFile {sshd.key_file}\n")
+            with pytest.raises(TransportError) as caught:
+                pool.run_batch(host, [("true", 5.0)], soon())
+            assert (f"what {config} says of it is not read here" in caught.value.hint) == written
+        config.unlink()
+
+
 def test_a_key_that_only_the_agent_holds_opens_the_door(
     sshd: Sshd, pins: Path, pool: SshPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
