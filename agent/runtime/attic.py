@@ -1,15 +1,21 @@
-"""What long work left in its run folder: kept for a month after its end, then removed. Its record stays, and the journal's lines."""
+"""What nobody needs a month later: the run folders of long work, and messages that were delivered. The records stay, and the journal."""
 
 import os
 import shutil
 from pathlib import Path
 
 from agent.clock import MICROSECONDS
-from agent.store import executions, ids
+from agent.store import executions, ids, outbox
 from agent.store.engine import Store
 
 KEEP_SECONDS = 30 * 86_400.0  # as samples are kept in full
 AT_ONCE = 2_000  # folders in one turn: the disk is there for others, too
+
+
+def forget_delivered(store: Store, now_us: int) -> int:
+    """Drop the messages that their sinks have had for so long; how many. Runs in the writing thread."""
+    with store.write(is_news=False) as tx:
+        return outbox.forget_delivered(tx, now_us - int(KEEP_SECONDS * MICROSECONDS))
 
 
 def clear(store: Store, folder: Path, now_us: int) -> int:

@@ -187,12 +187,11 @@ class Duties:
             return self._agent.dispatcher.round()
         return None
 
-    def clear_attic(self) -> Awaitable[int]:
-        """Remove what long work left behind a month ago."""
-        agent = self._agent
-        return agent.workers.look(
-            attic.clear, agent.store, agent.book.policies.config.state / "runs", agent.clock.now()
-        )
+    async def clear_attic(self) -> None:
+        """Remove what nobody needs a month later."""
+        agent, now_us = self._agent, self._agent.clock.now()
+        await agent.workers.look(attic.clear, agent.store, agent.book.policies.config.state / "runs", now_us)
+        await agent.workers.write(attic.forget_delivered, agent.store, now_us)
 
     def take_orders(self) -> Awaitable[None] | None:
         """Do what was ordered by a signal, a command or a changed file."""

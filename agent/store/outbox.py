@@ -4,7 +4,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from agent.errors import StoreError
@@ -22,6 +22,9 @@ class MessageState(enum.StrEnum):
     DEAD = "dead"  # given up; nothing waits behind it any more
 
 
+_FORGET = delete(outbox).where(
+    outbox.c.state == str(MessageState.DELIVERED), outbox.c.ended_at_us < bindparam("before_us")
+)
 _WAITING = outbox.c.state == str(MessageState.WAITING)
 _ADD = insert(outbox).on_conflict_do_nothing(index_elements=[outbox.c.key])
 _earlier = outbox.alias("earlier")
@@ -97,6 +100,11 @@ def postpone(tx: Tx, message_id: str, next_at_us: int, error: str) -> None:
     """The attempt failed; the next is not before `next_at_us`."""
     values = {"at_id": message_id, "next_us": next_at_us, "error": clean(error)}
     _require(tx.connection.execute(_POSTPONE, values).rowcount, message_id)
+
+
+def forget_delivered(tx: Tx, before_us: int) -> int:
+    """Drop what its sink has had since before a moment; how many messages. What was given up stays, to be looked at."""
+    return tx.connection.execute(_FORGET, {"before_us": before_us}).rowcount
 
 
 def counts(reader: Reader) -> dict[MessageState, int]:

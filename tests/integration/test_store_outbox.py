@@ -60,6 +60,17 @@ def test_a_message_given_up_no_longer_blocks_and_is_counted(tx: Tx) -> None:
     assert outbox.oldest_waiting_us(tx) == 103
 
 
+def test_what_was_delivered_long_ago_is_dropped_and_what_waits_or_was_given_up_stays(tx: Tx) -> None:
+    """Each is a document of two kilobytes, and nobody ever reads it again."""
+    for number in (1, 2, 3):
+        outbox.add(tx, message(number))
+    outbox.delivered(tx, "id1")
+    outbox.dead(tx, "id2", "refused")
+    assert outbox.forget_delivered(tx, CLOCK.now() - 60_000_000) == 0
+    assert outbox.forget_delivered(tx, CLOCK.now() + 60_000_000) == 1
+    assert outbox.counts(tx) == {MessageState.WAITING: 1, MessageState.DELIVERED: 0, MessageState.DEAD: 1}
+
+
 def test_a_message_is_settled_once(tx: Tx) -> None:
     outbox.add(tx, message(1))
     outbox.delivered(tx, "id1")
