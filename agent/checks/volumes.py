@@ -17,6 +17,8 @@ _NEVER = frozenset(
     {"squashfs", "erofs", "iso9660", "udf", "cramfs", "devtmpfs", "efivarfs", "autofs", "nsfs", "overlay"}
 )
 # Device, type, total, used, available, capacity, mount point (df -P: POSIX.1-2017; -T and -i as GNU and busybox).
+_NAMED = 10  # mount points that are told when none of them matches
+_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _LINE = re.compile(r"^(.*\S)\s+(\S+)\s+(\d{1,18}|-)\s+(\d{1,18}|-)\s+(-?\d{1,18}|-)\s+(?:\d+%|-)\s+(/.*)$")
 
 
@@ -47,6 +49,13 @@ def _pattern_each(patterns: tuple[str, ...]) -> tuple[str, ...]:
     return patterns
 
 
+def _type_each(types: tuple[str, ...]) -> tuple[str, ...]:
+    for name in types:
+        if _TYPE.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is no type of file systems, such as tmpfs; which mount points: say so by match")
+    return types
+
+
 class VolumeOptions(ClosedModel):
     """Which file systems: the one that holds `path`, or those whose mount points `match`."""
 
@@ -54,7 +63,9 @@ class VolumeOptions(ClosedModel):
     match: Annotated[Texts, AfterValidator(_pattern_each)] = Field(
         default=(), description="all, or patterns (RE2) of mount points; one instance each"
     )
-    ignore: Texts = Field(default=(), description="File system types to leave out of match, such as tmpfs")
+    ignore: Annotated[Texts, AfterValidator(_type_each)] = Field(
+        default=(), description="File system types to leave out of match, such as tmpfs"
+    )
 
     @field_validator("path")
     @classmethod
@@ -115,7 +126,10 @@ def matching(volumes: Sequence[Volume], options: VolumeOptions, judge: Judge, te
     shortest = {volume.device: volume for volume in sorted(meant, key=lambda volume: -len(volume.mount))}
     found = {one_line(volume.mount): (judge(volume.mount, volume), volume) for volume in shortest.values()}
     if not found:
-        summary = f"no file system matches: {text or ', '.join(options.match)}"
+        real = {volume.mount for volume in volumes if volume.kind not in _NEVER and volume.used + volume.free > 0}
+        there = ", ".join(sorted(real)[:_NAMED])
+        wanted = f"no mount point matches {' or '.join(options.match)}"
+        summary = f"{wanted}; there are {there}" if there else f"{wanted}: {text or 'df shows none'}"
         return told(Verdict.UNKNOWN, summary, evidence=text)
     worst, _ = max(found.values(), key=lambda pair: (pair[0].verdict.weight, pair[1].share))
     instances = {mount: look for mount, (look, _) in sorted(found.items())}

@@ -42,6 +42,20 @@ def test_file_systems_that_are_meant_are_instances_each_once(options: dict[str, 
     assert list(look.instances) == instances
 
 
+def test_patterns_that_match_nothing_are_told_what_there_is() -> None:
+    look = Disk.read(printed(DF), DiskOptions.model_validate({"match": ["ext4", "xfs"]}))
+    assert look.verdict is Verdict.UNKNOWN
+    assert (
+        look.summary
+        == "no mount point matches ext4 or xfs; there are /, /mnt/my share, /run, /srv, /var/lib/chroot/mnt"
+    )
+
+
+def test_a_pattern_is_no_type_to_ignore() -> None:
+    with pytest.raises(ValidationError, match=r"'\^/run/' is no type of file systems, such as tmpfs"):
+        DiskOptions.model_validate({"match": "all", "ignore": "^/run/"})
+
+
 def test_a_file_system_is_as_full_as_df_says_and_critical_when_nothing_is_free() -> None:
     look = Disk.read(printed(DF), DiskOptions(match=("all",)))
     root, full = look.instances["/"], look.instances["/srv"]
