@@ -1,6 +1,7 @@
 """The rota: takes due checks from the scheduler and sends them out, one batch per host at a time."""
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable
 
 from agent.clock import MICROSECONDS, NANOSECONDS
@@ -11,6 +12,7 @@ from agent.runtime.agent import Agent
 from agent.runtime.lanes import Lanes
 from agent.runtime.workers import guard
 
+NEW_PER_TURN = 8  # hosts that are looked at for the first time: a fleet that is new to us is met in turn, not at once
 TALLY = key_of("agent/looks", None)  # where the rota tells how it fares
 
 
@@ -27,16 +29,21 @@ class Rota:
         self._busy: set[str] = set()  # hosts
         self._waiting: dict[str | None, dict[str, Check]] = {}
         self._under_way: set[str] = set()  # checks
+        self._new: deque[list[Check]] = deque()  # never looked at, by host
         self._longest_ns = 0
         self._told = (0, 0)
         self.late = 0
         self.looked = 0
 
     def adopt(self) -> None:
-        """Schedule the set in force; what was never looked at is due at once."""
+        """Schedule the set in force; what was never looked at is due at once, so many hosts at a time."""
         book, checks = self._agent.book, self._agent.book.policies.checks
-        never = [key for key in checks if book.state(key).raw is None]
-        self._agent.scheduler.adopt(checks.values(), soon=never)
+        never = [check for check in checks.values() if book.state(check.key).raw is None]
+        hosts: dict[str, list[Check]] = {}
+        for check in never:
+            hosts.setdefault(check.host or check.key, []).append(check)
+        self._new = deque(hosts.values())
+        self._agent.scheduler.adopt(checks.values())
         self._agent.recorder.adopt({*checks, TALLY})
         self.hurry(checks)
 
@@ -51,6 +58,10 @@ class Rota:
 
     def turn(self) -> None:
         """Send out what has come due."""
+        for _ in range(min(NEW_PER_TURN, len(self._new))):
+            for check in self._new.popleft():
+                if check.key not in self._under_way and self._agent.book.state(check.key).raw is None:
+                    self._agent.scheduler.now(check.key)
         for host, checks in self._agent.scheduler.take():
             self._send(host, checks)
 

@@ -12,7 +12,7 @@ from agent.errors import StoreError
 from agent.runtime.agent import Agent
 from agent.runtime.orders import Orders
 from agent.runtime.reload import CAUSE
-from agent.runtime.rota import Rota
+from agent.runtime.rota import NEW_PER_TURN, Rota
 from agent.store import incidents
 from tests.fakes.clock import ToldClock
 
@@ -121,3 +121,24 @@ def test_the_agent_starts_with_the_last_good_inventory_when_its_program_fails(ho
     assert told is not None
     assert "config.yaml" in told.why
     assert "inventory" in told.why
+
+
+def test_a_fleet_that_is_new_is_met_in_turn_and_not_at_once(home: Home) -> None:
+    many = "".join(
+        f"  look-{number}: {{tcp: {{host: 127.0.0.1, port: 1}}}}\n" for number in range(2 * NEW_PER_TURN + 3)
+    )
+    home.write("policies/shop.yaml", f"version: 1\nservice: shop\nhosts: none\nchecks:\n{many}")
+    agent = home.agent()
+
+    async def meeting() -> list[int]:
+        rota = Rota(agent)
+        rota.adopt()
+        seen = []
+        for share in (NEW_PER_TURN, NEW_PER_TURN, 3, 0):
+            rota.turn()
+            wanted = rota.looked + share
+            await until(lambda: rota.looked >= wanted)  # noqa: B023  over before it changes
+            seen.append(rota.looked)
+        return seen
+
+    assert asyncio.run(meeting()) == [NEW_PER_TURN, 2 * NEW_PER_TURN, 2 * NEW_PER_TURN + 3, 2 * NEW_PER_TURN + 3]
