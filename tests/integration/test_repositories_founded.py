@@ -2,12 +2,16 @@
 
 import dataclasses
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from agent.backups import Kind, Outcome
+from tests.far import Far, far
+from tests.lab import vaults
+from tests.lab.sshd import Sshd
 from tests.vault import Vault
 
 
@@ -47,3 +51,50 @@ def test_a_repository_that_lost_its_config_is_not_founded_anew(vault: Vault) -> 
     done = vault.backup("01B")
     assert (done.outcome, "without its file `config`" in done.summary) == (Outcome.DAMAGED, True)
     assert sorted(vault.repository.rglob("*")) == before
+
+
+def cut_short(there: Far, restic: str) -> Path:
+    """What an init leaves that was killed between its key and its config."""
+    made = Vault(folder=there.vault.folder / "made", source=there.vault.source, program=restic).found().repository
+    (made / "config").unlink()
+    shutil.copytree(made, there.folder)
+    return next((there.folder / "keys").iterdir())
+
+
+def is_begun_again(there: Far, restic: str) -> None:
+    """The first backup makes the repository after all; where there is more than a key, it touches nothing."""
+    key = cut_short(there, restic)
+    done = there.vault.backup("01A")
+    assert (done.outcome, key.exists()) == (Outcome.OK, False), done.summary
+    assert there.vault.drill("01B").passed
+    (there.folder / "config").unlink()
+    shutil.rmtree(there.vault.state)
+    before = sorted(there.folder.rglob("*"))
+    done = there.vault.backup("01C")
+    assert (done.outcome, "without its file `config`" in done.summary) == (Outcome.DAMAGED, True), done.summary
+    assert sorted(there.folder.rglob("*")) == before
+
+
+def test_a_first_use_that_was_killed_is_begun_again_behind_sftp(tmp_path: Path, restic: str, sshd: Sshd) -> None:
+    served = tmp_path / "s[e]rv'd"
+    served.mkdir()
+    with vaults.behind_sftp(served, sshd) as way:
+        is_begun_again(far(tmp_path, way, restic), restic)
+
+
+def test_a_first_use_that_was_killed_is_begun_again_behind_a_rest_server(tmp_path: Path, restic: str) -> None:
+    served = tmp_path / "served"
+    served.mkdir()
+    with vaults.behind_rest(served, "log:in") as way:
+        is_begun_again(far(tmp_path, way, restic), restic)
+
+
+def test_a_key_that_may_not_be_removed_is_named(tmp_path: Path, restic: str) -> None:
+    served = tmp_path / "served"
+    served.mkdir()
+    with vaults.behind_rest(served, "login", "--append-only") as way:
+        there = far(tmp_path, way, restic)
+        key = cut_short(there, restic)
+        done = there.vault.backup("01A")
+        assert (done.outcome, key.exists()) == (Outcome.REFUSED, True)
+        assert f"its key may not be removed: remove keys/{key.name} there" in done.summary

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 from agent.backups import Job, Kind, Outcome, Setting
-from agent.backups.restic import locks, sound
+from agent.backups.restic import locks, sound, unfinished
 from agent.backups.restic import outcome as outcomes
 from agent.backups.restic.locks import Lock, Register
 from agent.backups.restic.outcome import Message, Version
@@ -24,6 +24,7 @@ from agent.transports import local
 Feeding = Callable[[], AbstractContextManager[local.Feed]]  # a fresh feed for each try
 _ASKS = r"^[A-Z][A-Za-z]*\([^()]*\) returned error, retrying after "  # restic 0.14 would for 15 minutes
 _GONE = re.compile(_ASKS + r".*no such file or directory")
+_LOCK_GONE = re.compile(r"^Load\(<lock/.*no such file or directory")  # another has ended; 0.14 asks on for 15 minutes
 _CUT = re.compile(_ASKS + r".*unexpected EOF")  # of a file on this machine; from elsewhere it may come whole next time
 _UNREACHED = re.compile(
     r"^(?:Stat\(<config/>\)|List\(key\)) returned error, retrying after .*(?:dial tcp|lookup|handshake)"
@@ -34,6 +35,7 @@ _RETRIES = 3  # what is gone does not come back by asking again
 _ANSWER_BYTES = 64_000_000  # 200,000 snapshots
 _KEPT = 200  # complaints kept for people; the rest is only counted
 _TIDY_SECONDS = 10.0  # to remove its lock after SIGINT
+_VANISHED = 5  # locks that vanish while they are read, one call after the other, before that counts as locked
 _LOCK_PAUSES = (0.5, 1.0, 2.0, 5.0)  # seconds between looks, the last for good: each costs half a second of one core
 _READING = {"restore", "ls", "snapshots", "dump", "find", "stats", "diff", "cat", "list"}  # takes nothing away
 _CUT_SHORT = {124, 137, 143}  # out of time, SIGKILL, SIGTERM: it may have left its lock
@@ -46,13 +48,14 @@ _LOOK_SECONDS = 60.0  # for a list of locks
 class Ended:
     """How one call ended: its outcome, its JSON messages that matter, its complaints as text (bounded).
 
-    `error_count` counts the JSON errors, kept or not.
+    `error_count` counts the JSON errors, kept or not. `is_free`: the lock that it stumbled over is gone.
     """
 
     outcome: Outcome
     messages: tuple[Message, ...] = ()
     errors: tuple[str, ...] = ()
     error_count: int = 0
+    is_free: bool = False
 
     def of_type(self, name: str) -> Message | None:
         """The last message of this type, None when there was none."""
@@ -91,6 +94,11 @@ class Restic:
         """The repository for people, without any login."""
         return self._job.repository
 
+    def clear_unfinished(self) -> Ended | None:
+        """Clear away what a killed init left in a repository elsewhere; why none may be founded there, if so."""
+        refusal = unfinished.clear(self._reach, self.place, self.deadline)
+        return None if refusal is None else Ended(outcome=refusal[0], errors=(refusal[1],))
+
     @property
     def deadline(self) -> Deadline:
         """When the job must be over."""
@@ -119,7 +127,7 @@ class Restic:
             self.tidy()
             if beside is not None:
                 beside.tidy()
-            ended = self._once(arguments, hear, feed, beside)
+            ended = self._unless_freed(arguments, hear, feed, beside)
             if ended.outcome is not Outcome.LOCKED:
                 return ended
             if arguments[0] in _READING and locks.all_stale(self._locks() or (), self._setting.deadline.clock.now()):
@@ -128,6 +136,20 @@ class Restic:
             if left <= 0:
                 break
             locks.wait(min(left, pause))
+        return ended
+
+    def _unless_freed(
+        self,
+        arguments: Sequence[str],
+        hear: Callable[[str], None] | None,
+        feed: Feeding | None,
+        beside: "Restic | None",
+    ) -> Ended:
+        """Run it, anew when a lock that it read went meanwhile."""
+        for _ in range(_VANISHED):
+            ended = self._once(arguments, hear, feed, beside)
+            if not ended.is_free:
+                break
         return ended
 
     def ask(self, *arguments: str) -> tuple[Ended, str]:
@@ -250,7 +272,7 @@ class Listener:
         self.left_a_lock = self._is_absent = False
         self._messages: list[Message] = []
         self._plain: list[str] = []
-        self._errors = self._retries = self._unreached = 0
+        self._errors = self._retries = self._unreached = self._vanished = 0
 
     def hear(self, line: str) -> bool:
         """One line of stdout."""
@@ -273,12 +295,15 @@ class Listener:
         else:
             self._errors += 1
             self._messages += [message] if self._errors <= _KEPT else []
-        return max(self._retries, self._unreached) < _RETRIES and not self._is_absent
+        return max(self._retries, self._unreached, self._vanished) < _RETRIES and not self._is_absent
 
     def _count(self, line: str) -> None:
         """What restic says in plain text, which is not of any file that it saves."""
         self._mark_lock(line)
-        self._retries += _GONE.search(line) is not None or (self._is_here and _CUT.search(line) is not None)
+        if _LOCK_GONE.search(line):
+            self._vanished += 1
+        else:
+            self._retries += _GONE.search(line) is not None or (self._is_here and _CUT.search(line) is not None)
         self._unreached += _UNREACHED.search(line) is not None
         self._is_absent = self._is_absent or _ABSENT.search(line) is not None
 
@@ -295,6 +320,8 @@ class Listener:
         outcome = outcomes.classify(version, done.exit_code, stderr, self._messages, is_here=self._is_here)
         if self._retries >= _RETRIES:
             outcome = Outcome.DAMAGED
+        elif self._vanished >= _RETRIES:
+            outcome = Outcome.LOCKED
         elif self._is_absent:
             outcome = Outcome.MISSING_REPOSITORY
         elif self._unreached >= _RETRIES:
@@ -307,6 +334,7 @@ class Listener:
             messages=tuple(map(self._shown, self._messages)),
             errors=tuple(map(self._veil, errors)),
             error_count=self._errors,
+            is_free=self._vanished >= _RETRIES,
         )
 
     def _shown(self, message: Message) -> Message:

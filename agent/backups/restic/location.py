@@ -41,13 +41,14 @@ CREDENTIALS: Mapping[Backend, tuple[str, ...]] = MappingProxyType(
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Location:
-    """A repository's place. `text` is what restic is given, login and all; host, user and port are of sftp."""
+    """A repository's place. `text` is what restic is given, login and all; host, user, port and path are of sftp."""
 
     backend: Backend
     text: str
     host: str = ""
     user: str = ""
     port: int | None = None
+    path: str = ""
 
     @property
     def has_password(self) -> bool:
@@ -91,6 +92,7 @@ def _sftp(url: str) -> Location:
         host=found["host"].strip("[]"),
         user=found["user"] or "",
         port=int(found["port"][1:]) if found["port"] else None,
+        path=found["path"],
     )
 
 

@@ -19,12 +19,16 @@ _HEARD = ("sh", "-c", '"$@" || { code=$?; sleep 0.5; exit $code; }', "sh")
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Reach:
-    """`folder` is set where the repository is one of this machine; `veiled` are texts that go into no record."""
+    """`folder` is set where the repository is one of this machine; `veiled` are texts that go into no record.
+
+    `ssh` are the options for programs of OpenSSH on the way to it.
+    """
 
     location: Location
     options: tuple[str, ...]
     environment: Mapping[str, str]
     folder: Path | None = None
+    ssh: tuple[str, ...] = ()
     veiled: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
     def veil(self, line: str) -> str:
@@ -45,24 +49,31 @@ def reach(job: Job, setting: Setting) -> Reach:
         raise InputError(f"{job.repository}: {error}", hint="see docs/repositories.md") from None
     where = {} if secret else {"RESTIC_REPOSITORY": found.text}
     limit = (f"--limit-upload={job.limit_kib}", f"--limit-download={job.limit_kib}") if job.limit_kib else ()
+    ssh = _ssh(job, setting) if found.backend is Backend.SFTP else ()
     return Reach(
         location=found,
-        options=(*_sftp(found, job, setting), *limit),
+        ssh=ssh,
+        options=(*_sftp(found, ssh), *limit),
         environment={**{name: setting.environment[name] for name in _KNOWN if name in setting.environment}, **where},
         folder=Path(found.text) if found.backend is Backend.FOLDER else None,
         veiled=_veiled(secret, setting),
     )
 
 
-def _sftp(found: Location, job: Job, setting: Setting) -> tuple[str, ...]:
-    """Our ssh instead of restic's own call: the pinned keys only, our key, and nothing asked. 0.14 takes no less."""
-    if found.backend is not Backend.SFTP:
-        return ()
+def _ssh(job: Job, setting: Setting) -> tuple[str, ...]:
+    """The pinned keys only, our key, and nothing asked."""
     key = setting.environment.get(SSH_KEY_FILE)
     settings = ("BatchMode=yes", "ControlMaster=no", "ControlPath=none", "ForwardAgent=no", "ForwardX11=no",
                 "ClearAllForwardings=yes", "ConnectTimeout=20", *openssh.trusting(job.known_hosts))  # fmt: skip
-    argv = ["ssh", *(word for one in settings for word in ("-o", one))]
-    argv += ["-i", key, "-o", "IdentitiesOnly=yes"] if key else []
+    own = ("-i", key, "-o", "IdentitiesOnly=yes") if key else ()
+    return (*(word for one in settings for word in ("-o", one)), *own)
+
+
+def _sftp(found: Location, ssh: tuple[str, ...]) -> tuple[str, ...]:
+    """Our ssh instead of restic's own call; 0.14 takes no less."""
+    if found.backend is not Backend.SFTP:
+        return ()
+    argv = ["ssh", *ssh]
     argv += ["-p", str(found.port)] if found.port else []
     argv += ["-l", found.user] if found.user else []
     command = f"sftp.command={shlex.join([*_HEARD, *argv, '-s', '--', found.host, 'sftp'])}"

@@ -46,10 +46,13 @@ def found(restic: Restic, job: Job, *options: str) -> Ended:
     with _alone(mark, restic.deadline):
         if mark.exists():
             return Ended(outcome=Outcome.OK)  # somebody was quicker
-        refusal = None if restic.folder is None else _occupied(restic.folder)
+        refusal = restic.clear_unfinished() if restic.folder is None else _occupied(restic.folder)
         if refusal is not None:
             return refusal
         made = restic.call("init", *options)
+        if any("already contains keys" in line for line in made.errors):
+            line = f"an earlier attempt to make the repository in {restic.place} was cut short: remove what lies in its keys/"
+            return Ended(outcome=made.outcome, errors=(line, *made.errors))
         if made.outcome is Outcome.OK:
             remember(restic, job)
         return made

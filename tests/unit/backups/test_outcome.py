@@ -8,6 +8,7 @@ import pytest
 from agent.backups import Outcome
 from agent.backups.restic.command import Ended, Listener
 from agent.backups.restic.outcome import Message, classify, error_lines, hint_for, read_message
+from agent.transports.local import Completed
 
 OLD, MIDDLE, NEW = (0, 14, 0), (0, 18, 0), (0, 19, 1)
 LOCK = """\
@@ -211,6 +212,17 @@ def test_what_ends_early_is_damage_in_a_folder_and_none_on_the_way_from_a_server
 def test_a_call_is_given_up_for_what_restic_says_and_for_no_name(line: str, is_here: bool, gives_up: bool) -> None:
     listener = Listener(None, str, is_here=is_here)
     assert [listener.complain(line) for _ in range(3)][-1] is not gives_up
+
+
+def test_a_lock_that_vanishes_while_it_is_read_is_no_damage() -> None:
+    """Another job has ended meanwhile; 0.14 would ask for 15 minutes."""
+    listener = Listener(None, str)
+    gone = (
+        "Load(<lock/37868e7fe5>, 0, 0) returned error, retrying after 552ms: open x/locks/37: no such file or directory"
+    )
+    assert [listener.complain(gone) for _ in range(3)] == [True, True, False]
+    ended = listener.ended(OLD, Completed(exit_code=130, stdout="", stderr=""))
+    assert (ended.outcome, ended.is_free) == (Outcome.LOCKED, True)
 
 
 @pytest.mark.parametrize(("line", "is_left"), [("failed to unlock: x", True), (complained("/srv/failed to unlock", "x"), False)])  # fmt: skip
