@@ -70,7 +70,7 @@ def _document(line: "Line", now_us: int, until_us: int) -> dict[str, Any]:
 
 
 def _tell(items: list[dict[str, Any]], span: str, today: str) -> None:
-    for section in ("checks", "remedies", "backups", "recoveries", "windows"):
+    for section in ("checks", "remedies", "backups", "repositories", "recoveries", "windows"):
         found = [item for item in items if item["section"] == section]
         if not found:
             continue

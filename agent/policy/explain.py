@@ -11,9 +11,11 @@ from agent.model.check import Check, Threshold
 from agent.model.policy import PolicySet
 from agent.model.recovery import Recovery
 from agent.model.remedy import Limits, Remedy
+from agent.model.upkeep import Keep
 from agent.model.window import Window
 from agent.policy.when import text_of
 
+SPANS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
 Item = TypeVar("Item", Check, Remedy, Backup, Recovery)
 
 
@@ -36,12 +38,13 @@ class Line:
 
 
 def lines(policies: PolicySet) -> tuple[Line, ...]:
-    """All items of a set: checks, remedies, backups, recoveries, windows, each by its id."""
+    """All items of a set: checks, remedies, backups, the upkeep of repositories, recoveries, windows, each by its id."""
     theirs = {*policies.backups, *policies.recoveries}
     watched = [check for check in policies.checks.values() if check.key not in theirs]
     found = [_check(check, hosts) for check, hosts in _grouped(watched)]
     found += [_remedy(remedy, hosts) for remedy, hosts in _grouped(policies.remedies.values())]
     found += [_backup(backup, hosts) for backup, hosts in _grouped(policies.backups.values())]
+    found += _repositories(policies)
     found += [_recovery(recovery, hosts) for recovery, hosts in _grouped(policies.recoveries.values())]
     found += [_window(window) for window in sorted(policies.windows, key=lambda window: window.item)]
     return tuple(found)
@@ -146,6 +149,10 @@ def _backup(backup: Backup, hosts: tuple[str, ...]) -> Line:
         notes.append(f"rpo {units.seconds_text(backup.rpo_seconds)}")
     if backup.drill is not None:
         notes.append(f"drill {text_of(backup.drill.every)}")
+    if backup.copies:
+        notes.append(f"copies in {', '.join(copy.name for copy in backup.copies)}")
+    if backup.keep is not None:
+        notes.append(f"keep {_kept(backup.keep)}")
     notes += [f"{name} {one.playbook}" for name, one in _around(backup) if one is not None]
     if backup.window:
         notes.append(f"within {backup.window.rpartition('/')[2]}")
@@ -160,6 +167,36 @@ def _backup(backup: Backup, hosts: tuple[str, ...]) -> Line:
         owner=backup.owner,
         title=backup.title,
     )
+
+
+def _kept(keep: Keep) -> str:
+    counts = [f"{name} {count}" for name in SPANS if (count := getattr(keep, name))]
+    return " ".join([*counts, f"within {units.seconds_text(keep.within_seconds)}"])
+
+
+def _repositories(policies: PolicySet) -> Iterator[Line]:
+    """What is done to each repository by its own calendar, with the hosts of which something is in it."""
+    hosts: dict[str, set[str]] = {}
+    for backup in policies.backups.values():
+        for repository in (backup.repository, *backup.copies):
+            hosts.setdefault(repository.name, set()).add(backup.host if repository.per_host else "")
+    for name, repository in sorted(policies.config.repositories.items()):
+        cover = (f"all of it within {units.seconds_text(repository.check.cover_seconds)}",) if repository.check else ()
+        tasks = (
+            ("check", repository.check.every if repository.check else (), cover),
+            ("prune", repository.prune, ()),
+        )
+        for task, every, notes in tasks:
+            if every and name in hosts:
+                yield Line(
+                    section="repositories",
+                    item=f"agent/repositories/{name}",
+                    kind=task,
+                    hosts=tuple(sorted(hosts[name] - {""})),
+                    when=text_of(every),
+                    cadence=every,
+                    notes=notes,
+                )
 
 
 def _around(backup: Backup) -> tuple[tuple[str, Around | None], ...]:

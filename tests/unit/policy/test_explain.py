@@ -61,3 +61,19 @@ def test_when_and_how_in_the_words_of_the_policy(
     lines: dict[str, Line], item: str, when: str, notes: tuple[str, ...]
 ) -> None:
     assert (lines[item].when, lines[item].notes) == (when, notes)
+
+
+def test_what_is_kept_where_and_when_it_is_removed_is_shown(tmp_path: Path) -> None:
+    policy = (
+        "version: 1\nservice: shop\nhosts: web\nbackups:\n  files: {files: {paths: [/srv]}, repository: main, every: 6h,"
+        " copies: [offsite], keep: {last: 2, daily: 7}}\n"
+    )
+    found = policies.load_with(policies.new_home(tmp_path), {"shop.yaml": policy}).policies
+    assert found is not None
+    told = [line for line in explain.lines(found) if line.section in {"backups", "repositories"}]
+    assert [(line.item, line.kind, line.when, line.notes) for line in told] == [
+        ("shop/backups/files", "files", "6h", ("to main", "copies in offsite", "keep last 2 daily 7 within 7d")),
+        ("agent/repositories/main", "check", "day at 12:00", ("all of it within 30d",)),
+        ("agent/repositories/main", "prune", "sunday at 12:00", ()),
+    ]
+    assert {line.hosts for line in told} == {("web-1", "web-2")}
