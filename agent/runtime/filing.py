@@ -12,6 +12,7 @@ from agent.model.journal import Entry
 from agent.runtime.executor import Finish, this_process
 from agent.store import counters, executions, journal
 from agent.store.tx import Tx
+from agent.transports import child
 from agent.transports.child import Ended, Packet
 
 ENDING_SECONDS = 30.0  # for the job to notice that its own time is up, and to leave no lock behind
@@ -72,9 +73,11 @@ def packet(
     )
 
 
-def left_nothing(ended: Ended, detail: Mapping[str, Any]) -> Finish:
+def left_nothing(ended: Ended, run_dir: Path, detail: Mapping[str, Any]) -> Finish:
     """The end of a job that left no result."""
-    how = "its time was up" if ended.how == "deadline" else f"it left no result (exit code {ended.exit_code})"
+    how = "its time was up"
+    if ended.how != "deadline":
+        how = f"it left no result (exit code {ended.exit_code}); what it said last is in {child.stderr_path(run_dir)}"
     return Finish(state=ExecutionState.FAILED, summary=how, exit_code=ended.exit_code, detail=detail)
 
 

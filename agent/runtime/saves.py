@@ -161,7 +161,7 @@ class Saves:
         """What the engine left behind."""
         path = run_dir / engines.RESULT
         if not path.exists():
-            return filing.left_nothing(ended, {"how": ended.how})
+            return filing.left_nothing(ended, run_dir, {"how": ended.how})
         result = engines.load_result(path.read_text(encoding="utf-8"))
         if isinstance(result, RestoreResult) and self._lacked_something(execution, result.snapshot):
             summary = f"{result.summary}; that snapshot is partial: some files could not be read when it was saved"

@@ -134,7 +134,7 @@ class Upkeep:
         """What the errand left behind."""
         path = run_dir / RESULT
         if not path.exists():
-            return filing.left_nothing(ended, _planned(run_dir))
+            return filing.left_nothing(ended, run_dir, _planned(run_dir))
         result = upkeep.load_result(path.read_text(encoding="utf-8"))
         good = result.outcome is Outcome.OK and not result.findings
         return filing.told(result, ended, good=good, more={} if good else _planned(run_dir))
