@@ -89,8 +89,8 @@ def test_a_router_is_kept_and_its_drift_is_an_incident_until_it_is_gone(world: W
 
 def test_a_router_comes_back_by_the_playbook_that_we_ship(world: World, router: Router) -> None:
     """Its full configuration out of restic, compared, applied, and found as it was by the next backup."""
-    for name in ("restore-frr.yml", "frr/steps"):
-        world.write(f"playbooks/{name}", (TOP / "playbooks" / name).read_text())
+    shipped = {name: (TOP / "playbooks" / name).read_text() for name in ("restore-frr.yml", "frr/steps")}
+    world.write("playbooks/restore-frr.yml", shipped["restore-frr.yml"])
     world.hosts({"lab-router": as_inventory(router)})
     world.secret("vault", world.canary)
     world.configure(repositories={"main": {"url": "var/restic", "password": {"secret": "vault"}}})
@@ -111,6 +111,8 @@ def test_a_router_comes_back_by_the_playbook_that_we_ship(world: World, router: 
     shell.types("backup", "restore", "network", "--host", "lab-router", "--target", str(target), "--at", at)
     again = ("playbook", "run", "restore-frr.yml", "--hosts", "lab-router", "--reason", "it drifted",
              "-e", f"configuration={target}/lab-router.cfg")  # fmt: skip
+    assert "copy the folder `frr` along" in shell.types(*again, "--check", code=1)
+    world.write("playbooks/frr/steps", shipped["frr/steps"])
     assert "route-map out permit 10" in shell.types(*again, "--check")
     assert router.running() != good
     shell.types(*again)
