@@ -92,6 +92,7 @@ class Check:
     paused_until_us: int | None = None
     paused_why: str = ""
     members: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()  # its own; those of its service hold beside them
 
 
 def key_of(item: str, host: str | None) -> str:

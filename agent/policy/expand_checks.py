@@ -191,6 +191,7 @@ def _check(
         title=spec.title,
         runbook=spec.runbook,
         owner=common.owner,
+        labels=tuple(spec.labels.items()),
         paused_until_us=common.paused_until_us,
         paused_why=spec.paused.why if spec.paused is not None else "",
     )

@@ -268,7 +268,10 @@ class Desk:
         self._journal(tx, incident, verb, why, actor)
         if not self._book.has_policies:
             return
-        payload = {"event": verb, "why": why, "actor": actor, "incident": documents.incident(incident)}
+        payload = {
+            "event": verb, "why": why, "actor": actor, "labels": self._labels(incident),
+            "incident": documents.incident(incident),
+        }  # fmt: skip
         for sink in self._book.policies.config.sinks:
             text = "\n".join((incident.id, str(incident.episode), str(incident.revision), sink.name, verb))
             outbox.add(
@@ -278,6 +281,11 @@ class Desk:
                     order_key=incident.id, payload=payload, created_at_us=self._clock.now(),
                 ),
             )  # fmt: skip
+
+    def _labels(self, incident: Incident) -> dict[str, str]:
+        """What people call it by: the labels of its service, and above these those of its check."""
+        service, check = self._services().get(incident.service), self._book.policies.checks.get(incident.cause)
+        return {**dict(service.labels if service else ()), **dict(check.labels if check else ())}
 
     def _line(self, incident: Incident, verb: str, text: str, actor: str) -> TimelineEntry:
         return TimelineEntry(incident_id=incident.id, at_us=self._clock.now(), actor=actor, verb=verb, text=text)

@@ -40,7 +40,7 @@ def test_a_webhook_that_was_down_and_then_failed_hears_everything_in_order_and_o
     port = free_port()
     hook = {"webhook": {"url": f"http://127.0.0.1:{port}/in", "secret": {"secret": "hook"}}}
     world.configure(sinks={"log": {"jsonl": {"path": "var/incidents.jsonl"}}, "hook": hook})
-    world.policy("shop", checks={"up": world.check()})
+    world.policy("shop", labels={"site": "fra", "tier": "shop"}, checks={"up": world.check(labels={"tier": "front"})})
     daemon = world.run()
     world.until(lambda: world.is_open(UP), "it is down")
     world.until(lambda: waits(world), "the first attempt failed")
@@ -59,6 +59,7 @@ def test_a_webhook_that_was_down_and_then_failed_hears_everything_in_order_and_o
         assert first == again != last
         assert all(is_signed(request, world.canary) for request in receiver.requests)
         assert {body["key"] for body in bodies} == {first, last}
+        assert [body["labels"] for body in bodies] == [{"site": "fra", "tier": "front"}] * 3
 
 
 def waits(world: World) -> bool:
