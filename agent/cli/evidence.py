@@ -1,5 +1,6 @@
 """The chain of evidence behind a check's state, for `check why`: from the rules over the results to what was done."""
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,8 @@ def chain(agent: "Agent", key: str, *, limit: int, units: "Mapping[str, Unit] | 
         "units": {name: unit.value for name, unit in (units or {}).items()} | _look(lines).get("units", {}),
         "unmeasured": unmeasured(check, present),
         "evidence": evidence(lines, present),
-        "because": because(check, state, present, incident is not None and incident.resolved_at_us is None),
+        "because": clash(lines, present)
+        or because(check, state, present, incident is not None and incident.resolved_at_us is None),
         "rules": rules(check),
         "counters": {
             name or "the check": told for name, inner in state.instances.items() if (told := facts.counting(inner, check))
@@ -130,6 +132,15 @@ def evidence(lines: list[dict[str, Any]], present: dict[str, Any]) -> str:
     told = str(look.get("evidence", ""))
     is_new = told.strip() not in {"", present["summary"]}
     return told if is_new and look.get("verdict") == present["raw"] else ""
+
+
+def clash(lines: list[dict[str, Any]], present: dict[str, Any]) -> str:
+    """Why it is unknown though the probe saw something: a bound speaks of another unit than the plugin; "" otherwise."""
+    if present["state"] != Verdict.UNKNOWN.value or _look(lines).get("verdict") in {None, Verdict.UNKNOWN.value}:
+        return ""
+    results = [line["why"] for line in lines if (line["input"] or {}).get("input") == "Result"]
+    found = re.search(r"\(([^()]+ does not fit it)\)", results[-1])
+    return f"a bound cannot be compared with what was measured: {found[1]}" if found else ""
 
 
 def _look(lines: list[dict[str, Any]]) -> dict[str, Any]:

@@ -108,6 +108,22 @@ def test_what_a_probe_had_to_say_beside_its_summary_is_evidence(verdict: Verdict
     assert evidence.evidence(journaled(verdict, said), present) == told
 
 
+@pytest.mark.parametrize(
+    ("verdict", "why", "told"),
+    [
+        (OK, "unknown, was pending: x (lag is measured as a time: above 50% does not fit it)", "lag is measured as a time"),
+        (UNKNOWN, "unknown, was ok: x", ""),
+        (OK, "counted", ""),
+    ],
+)  # fmt: skip
+def test_a_bound_of_another_unit_is_the_reason_why_nobody_can_tell(verdict: Verdict, why: str, told: str) -> None:
+    lines = [{**line, "why": why} for line in journaled(verdict, "")]
+    found = evidence.clash(lines, facts.check(CHECK, state(UNKNOWN), seen(OK), NOW))
+    assert bool(found) is bool(told)
+    assert told in found
+    assert evidence.clash(lines, facts.check(CHECK, state(OK), seen(OK), NOW)) == ""
+
+
 def test_a_metric_of_a_bound_that_was_not_measured_is_named() -> None:
     bound = Bound(relation=Relation.BELOW, text="below 3d", operand=259_200.0, unit=Unit.SECONDS)
     rules = dataclasses.replace(RULES, warn=(("full_in", (bound,)), ("time", (bound,))))
