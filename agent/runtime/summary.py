@@ -31,7 +31,7 @@ class Summary:
 def summarise(agent: Agent, since_us: int) -> Summary:
     """Count what the store knows since a moment."""
     with agent.store.read() as reader:
-        everything = incidents.listing(reader)
+        everything = incidents.since(reader, since_us)
         done = executions.listing(reader, since_us=since_us)
         head = journal.head(reader)
     ended = [one for one in done if one.state is ExecutionState.SUCCEEDED]

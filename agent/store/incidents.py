@@ -35,8 +35,10 @@ _OPEN_OF = select(incidents).where(incidents.c.cause == bindparam("at_cause"), i
 _LAST_OF = _NEWEST.where(incidents.c.cause == bindparam("at_cause")).limit(1)
 # In the very words of the index of open ones, or SQLite does not use it and reads all that ever were.
 _STANDS_OPEN = sqlalchemy.text("state IN ('open', 'acknowledged')")
+_SORTED: ColumnElement[int] = sqlalchemy.literal_column("+incidents.rowid")  # by hand, or it reads them all in order
+_NEWEST_OPEN = select(incidents).where(_STANDS_OPEN).order_by(_SORTED.desc())
 _OPEN_OF_SERVICE = (
-    select(incidents).where(_STANDS_OPEN, incidents.c.service == bindparam("at_service")).order_by(_FILED)
+    select(incidents).where(_STANDS_OPEN, incidents.c.service == bindparam("at_service")).order_by(_SORTED)
 )
 _ADD_LINE = sqlalchemy.insert(tables.timeline)
 _TIMELINE = (
@@ -99,11 +101,19 @@ def listing(
     limit: int | None = None,
 ) -> list[Incident]:
     """Incidents, the newest first."""
-    query = _NEWEST.limit(limit)
+    are_open = states is not None and set(states) <= set(OPEN)
+    query = (_NEWEST_OPEN if are_open else _NEWEST).limit(limit)
     if states is not None:
         query = query.where(incidents.c.state.in_([str(state) for state in states]))
     if service is not None:
         query = query.where(incidents.c.service == service)
+    return [_incident(row) for row in reading(reader).execute(query).mappings()]
+
+
+def since(reader: Reader, at_us: int) -> list[Incident]:
+    """Those that are open, and those that were opened or resolved since a moment; the newest first."""
+    matters = (incidents.c.opened_at_us >= at_us) | (incidents.c.resolved_at_us >= at_us)
+    query = _NEWEST.where(incidents.c.state.in_(OPEN) | matters)
     return [_incident(row) for row in reading(reader).execute(query).mappings()]
 
 

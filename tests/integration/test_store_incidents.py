@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+from sqlalchemy.event import listen
 
 from agent.clock import SystemClock
 from agent.errors import ConflictError
@@ -105,6 +106,30 @@ def test_incidents_are_listed_the_newest_first_by_state_and_service(tx: Tx) -> N
     assert [one.cause for one in incidents.listing(tx, service="shop")] == ["3", "1"]
     assert [one.cause for one in incidents.listing(tx, states=[IncidentState.RESOLVED], service="mail")] == []
     assert len(incidents.listing(tx, limit=2)) == 2
+
+
+def test_open_incidents_are_found_without_reading_all_that_ever_were(tx: Tx) -> None:
+    """`status` lists them again and again."""
+    asked: list[tuple[str, Any]] = []
+    listen(
+        tx.connection.engine, "before_cursor_execute", lambda _, __, words, given, *___: asked.append((words, given))
+    )
+    begun_us, old = CLOCK.now(), filed(tx, opened_at_us=5)
+    incidents.update(tx, resolved(old))
+    first, second = filed(tx), filed(tx, cause="b")
+    asked.clear()
+    assert incidents.listing(tx, states=incidents.OPEN) == [second, first]
+    assert incidents.listing(tx, states=incidents.OPEN, service="shop", limit=1) == [second]
+    assert incidents.open_of_service(tx, "shop") == [first, second]
+    plans = [
+        row.detail
+        for words, given in list(asked)
+        for row in tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", given)
+    ]
+    assert len(plans) >= 3
+    assert [plan for plan in plans if plan.startswith("SCAN") and "incidents_one_open" not in plan] == []
+    assert incidents.since(tx, begun_us) == [second, first]
+    assert incidents.since(tx, 9) == [second, first, resolved(old)]
 
 
 def test_a_timeline_is_told_in_the_order_written(tx: Tx) -> None:
