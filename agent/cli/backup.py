@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli import ExitCode, output, plain, upkeep
+from agent.cli import ExitCode, folding, output, plain, upkeep
 from agent.cli.context import parts_of, the_agent
 from agent.cli.following import POLL_NS, begun_or_none, follow_job, tell, watched
 from agent.cli.options import moment
@@ -50,7 +50,7 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
         from agent.cli.wording import drifted
 
         columns.append(Column("drift", lambda item: drifted(item["drift"])))
-    output.listing(items, columns, as_json=as_json, none="no backups")
+    output.listing(items, folding.for_terminal(columns, items, keep=5), as_json=as_json, none="no backups")
 
 
 @app.command()
@@ -196,7 +196,7 @@ def snapshots(ctx: typer.Context, which: Which, *, host: OnHost = None, as_json:
     ]
     if any(item["why"] for item in items):
         columns.insert(-1, Column("why", lambda item: item["why"]))
-    output.listing(items, columns, as_json=as_json, none="no snapshots")
+    output.listing(items, folding.for_terminal(columns, items, keep=5), as_json=as_json, none="no snapshots")
 
 
 app.command("check")(upkeep.check)

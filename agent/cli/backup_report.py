@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from agent.cli import output
+from agent.cli import folding, output
 from agent.cli.output import Column
 from agent.cli.wording import plural, size, span
 
@@ -25,7 +25,8 @@ def show(agent: "Agent", *, as_json: bool) -> None:
     if as_json:
         output.document(report)
         return
-    output.listing(report["items"], _BACKUPS, as_json=False, none="no backups")
+    columns = folding.for_terminal(_BACKUPS, report["items"], keep=5)
+    output.listing(report["items"], columns, as_json=False, none="no backups")
     if report["repositories"]:
         output.say()
         output.listing(report["repositories"], _REPOSITORIES, as_json=False, none="")
