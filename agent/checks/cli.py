@@ -84,6 +84,11 @@ class Cli:
     @staticmethod
     def read(section: Section, options: CliOptions, platform: str) -> Look:
         """What it printed."""
+        if section.timed_out and section.text:
+            hung = one_line(section.text)
+            return told(
+                Verdict.UNKNOWN, f"{options.command}: not asked, for the device had not come to an end of: {hung}"
+            )
         if section.timed_out:
             return told(Verdict.UNKNOWN, f"{options.command}: the device did not come to an end in time")
         if section.exit_code == TOO_MUCH:

@@ -163,9 +163,10 @@ class CommandLine:
         return cls(transport, connection, bounded, where)
 
     def ask(self, scripts: Scripts, deadline: Deadline) -> list[Section]:
-        """Each command, one after the other; one section each. After one that does not end, the rest is not asked.
+        """Each command, one after the other; one section each.
 
-        One that prints too much is the last, and the session is over then: the rest is for another one.
+        After one that does not end, the rest is not asked, and their sections hold that command. One that
+        prints too much is the last, and the session is over then: the rest is for another one.
         """
         sections: list[Section] = []
         for command, seconds in scripts:
@@ -176,8 +177,9 @@ class CommandLine:
                 sections.append(Section(text=self._say(command), exit_code=0))
             except TimeoutError:
                 self.hang_up()  # what still comes would be taken for the answer to the next command
-                left = len(scripts) - len(sections)
-                return [*sections, *[Section(text="", exit_code=TIMED_OUT, timed_out=True)] * left]
+                hung = Section(text="", exit_code=TIMED_OUT, timed_out=True)
+                unasked = Section(text=command, exit_code=TIMED_OUT, timed_out=True)
+                return [*sections, hung, *[unasked] * (len(scripts) - len(sections) - 1)]
             except _foreign() as error:
                 if isinstance(error, OutputLimitError) or login.socket_of(self.transport).allowance.is_flooded:
                     self.hang_up()

@@ -227,11 +227,12 @@ def test_a_device_that_falls_silent_costs_its_time_alone(pool: SshPool) -> None:
         sections = pool.run_batch(host, [("show clock", 1.0), ("show version", 5.0)], soon())
         assert [section.timed_out for section in sections] == [True, True]
         assert (CLOCK.boottime() - begun) / 1e9 < 8
-        look = Cli.read(sections[0], CliOptions(command="show clock"), "cisco_ios")
-    assert (look.verdict, look.summary) == (
-        Verdict.UNKNOWN,
-        "show clock: the device did not come to an end in time",
-    )
+        asked = ("show clock", "show version")
+        looks = [Cli.read(one, CliOptions(command=two), "cisco_ios") for one, two in zip(sections, asked, strict=True)]
+    assert [(look.verdict, look.summary) for look in looks] == [
+        (Verdict.UNKNOWN, "show clock: the device did not come to an end in time"),
+        (Verdict.UNKNOWN, "show version: not asked, for the device had not come to an end of: show clock"),
+    ]
 
 
 def test_a_device_without_a_prompt_is_unreachable_in_time(pool: SshPool) -> None:
