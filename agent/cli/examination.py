@@ -45,6 +45,7 @@ def everything(parts: "Parts", told: Told = lambda _done, _of: None) -> Findings
     if loaded.policies is None:
         return
     yield from _lending(loaded.policies, clock)
+    yield from unread(loaded.policies)
     yield from _folders(loaded.policies)
     yield from _secrets(loaded.policies)
     yield from _playbooks(loaded.policies)
@@ -90,6 +91,16 @@ def _lending(policies: "PolicySet", clock: "Clock") -> Findings:
     """What lends a repository to a host whose own restic saves it; nobody else needs it."""
     if any(getattr(backup.options, "run_from", "") == "host" for backup in policies.backups.values()):
         yield _tool("rclone", ["rclone", "version"], _first_line, "apt-get install rclone", clock)
+
+
+def unread(policies: "PolicySet") -> Findings:
+    """Repositories of copies that nothing ever reads again: drills restore from the first one."""
+    copies = {one.name: one for backup in policies.backups.values() for one in backup.copies}
+    for name in sorted(name for name, one in copies.items() if one.check is None):
+        yield Finding(
+            "warn", name, "copies lie there, and nothing reads them again: a file that is lost or rotten stays unseen",
+            f"in config.yaml: repositories: {name}: check: {{every: sunday at 08:00}}",
+        )  # fmt: skip
 
 
 def _first_line(text: str) -> str:

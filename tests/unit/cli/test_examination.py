@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from agent.cli.context import Parts
-from agent.cli.examination import Finding, _lending, everything, named_secrets
+from agent.cli.examination import Finding, _lending, everything, named_secrets, unread
 from agent.clock import SystemClock
 from tests.fakes import policies
 
@@ -96,3 +96,14 @@ backups:
     found = list(_lending(loaded.policies, SystemClock()))
     assert [one.subject for one in found] == ["rclone"] * (run_from == "host")
     assert all(one.says.startswith("rclone v1.") for one in found)
+
+
+@pytest.mark.parametrize(("first", "copies", "names"), [("main", "offsite", ["offsite"]), ("offsite", "main", [])])
+def test_copies_that_nothing_reads_again_are_named(config: Path, first: str, copies: str, names: list[str]) -> None:
+    """Of these two only main has a check; whatever is the first is read by drills."""
+    backup = f"{{files: {{paths: [/etc]}}, repository: {first}, copies: {copies}, every: 6h}}"
+    text = f"version: 1\nservice: shop\nhosts: local\nbackups:\n  etc: {backup}\n"
+    loaded = policies.load_with(config, {"shop.yaml": text})
+    assert loaded.policies is not None, loaded.problems
+    found = list(unread(loaded.policies))
+    assert [(one.state, one.subject) for one in found] == [("warn", name) for name in names]
