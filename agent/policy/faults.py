@@ -63,7 +63,20 @@ def of_model(error: ValidationError, model: type[ClosedModel], given: Given) -> 
         elif inner and inner[-1] == "[key]":
             yield Fault(file=file, path=path + inner[:-1], message=line["msg"].partition(", ")[2], at_key=True)
         elif kind not in {"missing", "extra_forbidden"}:
-            yield Fault(file=file, path=path + inner, message=_told(kind, line["msg"], line.get("ctx"), line["input"]))
+            message = _told(kind, line["msg"], line.get("ctx"), line["input"])
+            yield Fault(file=file, path=path + inner, message=message + _as_pattern(inner, line["input"]))
+
+
+def _as_pattern(path: source.Path, given: object) -> str:
+    """How hosts are written, for whoever wrote a list of them."""
+    if (
+        path[-1:] != ("hosts",)
+        or not isinstance(given, list)
+        or not given
+        or not all(isinstance(one, str) for one in given)
+    ):
+        return ""
+    return f": write it like {','.join(given)}"
 
 
 def _path_of(line: ErrorDetails, node: object) -> source.Path:
