@@ -10,7 +10,6 @@ from agent.runtime.heartbeat import Heartbeat
 from agent.runtime.workers import guard, guarded
 
 logger = logging.getLogger(__name__)
-BEAT_SECONDS = 0.25  # the slots of checks lie on whole multiples of it; every duty comes up on one of them
 LENIENT_SECONDS = 30.0  # so much longer than planned a turn may take before the agent says that it hangs
 
 
@@ -18,12 +17,14 @@ LENIENT_SECONDS = 30.0  # so much longer than planned a turn may take before the
 class Duty:
     """What is to be done every so many seconds. `turn` does at once what takes no time, and returns what is to be awaited.
 
+    `idle_seconds` is how long it rests after a turn in which there was nothing to do, if that is longer.
     `lenient_seconds` is how long a turn may take before it is called hanging: longer than whatever it waits for.
     """
 
     name: str
     seconds: float
     turn: Callable[[], Awaitable[object] | None]
+    idle_seconds: float = 0.0
     lenient_seconds: float = LENIENT_SECONDS
 
 
@@ -40,32 +41,34 @@ class Clockwork:
 
     async def keep(self) -> None:
         """Turn the duties until cancelled."""
-        beat_ns = int(BEAT_SECONDS * NANOSECONDS)
         while True:
-            self.beat()
-            await self._clock.sleep_until((self._clock.boottime() // beat_ns + 1) * beat_ns)
+            await self._clock.sleep_until(self.beat())
 
-    def beat(self) -> None:
-        """Begin what is due now."""
+    def beat(self) -> int:
+        """Begin what is due now; when the next is due, on the boot clock, ns. What is under way by then waits for others."""
         now_ns = self._clock.boottime()
         for duty, due_ns in self._due.items():
             if now_ns >= due_ns and duty not in self._under_way:
-                every_ns = int(duty.seconds * NANOSECONDS)
+                is_busy = self._begin(duty)
+                every_ns = int((duty.seconds if is_busy else max(duty.seconds, duty.idle_seconds)) * NANOSECONDS)
                 self._due[duty] = (now_ns // every_ns + 1) * every_ns
-                self._begin(duty)
+        free = [due_ns for duty, due_ns in self._due.items() if duty not in self._under_way]
+        return min(free, default=now_ns + NANOSECONDS)
 
     async def finish(self, seconds: float) -> None:
         """Wait for the turns under way, so long and no longer: half a delivery would be sent again."""
         if self._under_way:
             await asyncio.wait(self._under_way.values(), timeout=seconds)
 
-    def _begin(self, duty: Duty) -> None:
+    def _begin(self, duty: Duty) -> bool:
+        """Whether there is something to do."""
         rest = guarded(f"duty {duty.name}", duty.turn, otherwise=lambda _: None)
         if rest is None:
             self._heartbeat.stamp(duty.name)
         else:
             task = asyncio.get_running_loop().create_task(self._await(duty, rest))
             self._under_way[duty] = task
+        return rest is not None
 
     async def _await(self, duty: Duty, rest: Awaitable[object]) -> None:
         await guard(f"duty {duty.name}", rest, otherwise=lambda _: None)

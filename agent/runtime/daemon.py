@@ -14,6 +14,7 @@ from agent.runtime.clockwork import Clockwork, Duty
 from agent.runtime.heartbeat import Heartbeat
 from agent.runtime.orders import Orders
 from agent.runtime.rota import Rota
+from agent.runtime.scheduler import SLOT_SECONDS
 from agent.runtime.summary import Summary, summarise
 from agent.runtime.workers import guard
 from agent.store import journal
@@ -110,8 +111,8 @@ class Duties:
         """How often each is done."""
         recorder = self._agent.recorder
         return (
-            Duty(name="checks", seconds=0.25, turn=self._rota.turn),
-            Duty(name="executions", seconds=0.25, turn=self.watch_executions),
+            Duty(name="checks", seconds=SLOT_SECONDS, turn=self._rota.turn),
+            Duty(name="executions", seconds=0.25, turn=self.watch_executions, idle_seconds=SLOT_SECONDS),
             Duty(name="time", seconds=1.0, turn=self.mind_the_clock),
             Duty(name="rounds", seconds=1.0, turn=self.start_due, lenient_seconds=WAITING_SECONDS),
             Duty(name="recoveries", seconds=1.0, turn=self.recover, lenient_seconds=WAITING_SECONDS),

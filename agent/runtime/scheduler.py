@@ -19,7 +19,8 @@ from agent.practices import calendar
 from agent.runtime.agenda import Agenda
 
 LONG_SECONDS = 3600.0  # above, intervals are aligned to the wall clock and computed like the calendar
-SLOTS = 240  # so many phases an interval has at the most
+SLOTS = 120  # so many phases an interval has at the most
+SLOT_SECONDS = 0.5  # and none is shorter: each at which something is due wakes the agent up
 Batches = list[tuple[str | None, list[Check]]]
 ByHost = dict[str | None, dict[str, Check]]
 STEP_US = 2_000_000  # a wall clock that differs by more from the boot clock than before has been set
@@ -94,7 +95,7 @@ class Beat(schedule.Job):
 
 def phase(host: str | None, seconds: float) -> float:
     """A host's place in an interval: always the same, so that a restart moves nothing and hosts spread."""
-    slots = max(1, min(SLOTS, int(seconds * 4)))
+    slots = max(1, min(SLOTS, int(seconds / SLOT_SECONDS)))
     slot = int.from_bytes(hashlib.sha256((host or "").encode()).digest()[:8]) % slots
     return slot * seconds / slots
 

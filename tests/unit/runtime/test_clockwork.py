@@ -36,6 +36,33 @@ def test_every_duty_comes_up_on_multiples_of_its_seconds_and_none_twice_to_catch
     assert turns == {"quick": 9, "slow": 3}
 
 
+def test_who_has_nothing_to_do_rests_longer_and_the_agent_sleeps_until_somebody_is_due() -> None:
+    async def scene() -> None:
+        clock, works, turns = ToldClock(), [True], [0]
+
+        async def work() -> None:
+            turns[0] += 1
+
+        clockwork, _ = clockwork_of(
+            clock,
+            Duty(name="jobs", seconds=0.25, idle_seconds=1.0, turn=lambda: work() if works[0] else None),
+            Duty(name="slow", seconds=2.0, turn=lambda: None),
+        )
+        clock.pass_seconds(2 - clock.boottime() % 2_000_000_000 / 1e9)
+        begun_ns, rested = clock.boottime(), []
+        for busy in (True, True, False, False, True):
+            works[0] = busy
+            clockwork.beat()
+            await clockwork.finish(5)
+            due_ns = clockwork.beat()  # it is under way no longer
+            rested.append((due_ns - clock.boottime()) / 1e9)
+            clock.pass_seconds(rested[-1])
+        assert rested == [0.25, 0.25, 0.5, 1.0, 0.25]
+        assert (turns[0], (clock.boottime() - begun_ns) / 1e9) == (3, sum(rested))
+
+    asyncio.run(scene())
+
+
 def test_a_duty_that_waits_for_others_hangs_only_when_it_takes_longer_than_they_may() -> None:
     """Else systemd ends an agent whose inventory is slow, or whose host does not answer."""
 
