@@ -163,10 +163,10 @@ class Saves:
         if not path.exists():
             return filing.left_nothing(ended, run_dir, {"how": ended.how})
         result = engines.load_result(path.read_text(encoding="utf-8"))
-        if isinstance(result, RestoreResult) and self._lacked_something(execution, result.snapshot):
+        good = result.passed if isinstance(result, DrillResult) else result.outcome in _SAVED
+        if good and isinstance(result, RestoreResult) and self._lacked_something(execution, result.snapshot):
             summary = f"{result.summary}; that snapshot is partial: some files could not be read when it was saved"
             result = dataclasses.replace(result, summary=summary)
-        good = result.passed if isinstance(result, DrillResult) else result.outcome in _SAVED
         return filing.told(result, ended, good=good)
 
     def _lacked_something(self, execution: Execution, snapshot: str) -> bool:

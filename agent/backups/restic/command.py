@@ -64,6 +64,7 @@ class Ended:
     def why(self) -> str:
         """The line that says most: restic's last word, else its first complaint."""
         fatal = [line for line in self.errors if line.startswith("subprocess ssh: ")]  # what restic only wraps
+        fatal.sort(key=lambda line: "Host key for " not in line)  # ssh tells of a changed one within a frame of @
         fatal += [line for line in self.errors if line.startswith("Fatal")][-1:]  # a name may go over lines, too
         line = (fatal or list(self.errors[:1]) or [f"restic ended as {self.outcome} without a word"])[0]
         return f"refused: wrong credentials, or no right to this: {line}" if self.outcome is Outcome.REFUSED else line

@@ -247,6 +247,16 @@ def test_the_last_word_is_restics_and_not_a_piece_of_a_name() -> None:
     assert Ended(outcome=Outcome.FAILED, errors=told).why() == "Fatal: There were 1 errors"
 
 
+def test_a_changed_host_key_is_told_and_not_the_frame_around_it() -> None:
+    frame = "@" * 59
+    told = (frame, "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @", frame,
+            "Host key for [192.0.2.7]:22 has changed and you have requested strict checking.",
+            "Host key verification failed.")  # fmt: skip
+    errors = (*(f"subprocess ssh: {line}" for line in told), "Fatal: unable to open repository: EOF")
+    why = Ended(outcome=Outcome.UNREACHABLE, errors=errors).why()
+    assert why.startswith("subprocess ssh: Host key for [192.0.2.7]:22 has changed")
+
+
 def test_a_last_word_of_several_lines_is_one_line() -> None:
     messages, _ = parted([exited(10, ABSENT), exited(1, "Fatal: There were 4 errors\n")])
     assert error_lines("", messages) == (
