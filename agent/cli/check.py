@@ -28,8 +28,11 @@ def list_(
 ) -> None:
     """List the last results, the worst first."""
     from agent.cli import facts
+    from agent.cli.naming import known
 
     with the_agent(ctx) as agent:
+        known(service, agent.book.policies.services, "service")
+        known(host, agent.book.policies.hosts, "host")
         items = [
             item
             for item in facts.checks(agent)

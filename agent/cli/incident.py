@@ -88,7 +88,7 @@ def _tell(document: dict[str, Any], incident: Any, now_us: int) -> None:
             ("episode", document["episode"]),
             ("runbook", document["runbook"]),
             ("recurrence of", document["recurrence_of"]),
-            ("more", f"watchkeeper check why {document['cause']}" if _is_of_check(document) else ""),
+            ("more", _more(document)),
         ]
     )
     for remedy in document["remedies"]:
@@ -96,8 +96,14 @@ def _tell(document: dict[str, Any], incident: Any, now_us: int) -> None:
         output.say(f"{remedy['number']}  {remedy['item']}  attempt {remedy['attempt']}: {remedy['state']}, {verified}")
 
 
-def _is_of_check(document: dict[str, Any]) -> bool:
-    return "/checks/" in document["cause"] and document["state"] not in {"resolved", "closed"}
+def _more(document: dict[str, Any]) -> str:
+    """What to type to see more of it, while it lasts."""
+    cause = str(document["cause"])
+    if document["state"] in {"resolved", "closed"}:
+        return ""
+    if "/checks/" in cause:
+        return f"watchkeeper check why {cause}"
+    return "watchkeeper validate" if cause.startswith("agent/policies/") else ""
 
 
 def _acknowledged(incident: Any) -> str:

@@ -45,3 +45,16 @@ def test_one_key_is_asked_for_by_its_host() -> None:
     assert naming.one(KEYS, "web@a", "check") == "shop/checks/web@a"
     with pytest.raises(InputError, match="on several hosts"):
         naming.one(KEYS, "web", "check")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("web11", "did you mean 'web1'?"), ("zzz", "there are: db, web1"), (None, ""), ("db", "")],
+)
+def test_a_host_or_service_that_is_not_there_is_no_empty_list(name: str | None, hint: str) -> None:
+    if not hint:
+        naming.known(name, ("web1", "db"), "host")
+        return
+    with pytest.raises(InputError, match=f"there is no host '{name}'") as caught:
+        naming.known(name, ("web1", "db"), "host")
+    assert caught.value.hint == hint
