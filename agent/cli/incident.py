@@ -88,7 +88,7 @@ def _tell(document: dict[str, Any], incident: Any, now_us: int) -> None:
             ("episode", document["episode"]),
             ("runbook", document["runbook"]),
             ("recurrence of", document["recurrence_of"]),
-            ("more", _more(document)),
+            ("more", more(document)),
         ]
     )
     for remedy in document["remedies"]:
@@ -96,7 +96,7 @@ def _tell(document: dict[str, Any], incident: Any, now_us: int) -> None:
         output.say(f"{remedy['number']}  {remedy['item']}  attempt {remedy['attempt']}: {remedy['state']}, {verified}")
 
 
-def _more(document: dict[str, Any]) -> str:
+def more(document: dict[str, Any]) -> str:
     """What to type to see more of it, while it lasts."""
     cause = str(document["cause"])
     if document["state"] in {"resolved", "closed"}:
