@@ -95,6 +95,7 @@ def test_what_a_command_wrote_is_saved_proven_and_comes_back(either: Well) -> No
     assert (entry.path, entry.sha256) == ("/shop.dump", hashlib.sha256(content).hexdigest())
     drilled = either.drill("01B", saved)
     assert (drilled.passed, drilled.faults, drilled.compared) == (True, (), 1)
+    assert "not compared" not in drilled.summary, "what a command wrote has no attributes"
     returned = either.restore("01C")
     assert (returned.outcome, returned.faults) == (Outcome.OK, ())
     assert (Path(returned.target) / "shop.dump").read_bytes() == content

@@ -192,7 +192,8 @@ class _Drill:
         part = f", {chosen.sampled} files of {chosen.files}" if chosen.then is not None else ""
         words = f"{done.found.compared} entries{part} restored in {done.restored_seconds:.1f} s"
         more = f", {self._count} faults, first: {self._faults[0]}" if self._faults else " and as they were"
-        more += f"; attributes and ACLs of {done.found.bare} were not compared" if done.found.bare else ""
+        if done.found.bare and self._job.engine != "stream":  # what a command wrote has none
+            more += f"; attributes and ACLs of {done.found.bare} were not compared"
         return DrillResult(
             outcome=outcome,
             summary=f"{words}{more}",
