@@ -12,7 +12,7 @@ from agent.runtime.agent import Agent
 from agent.runtime.lanes import Lanes
 from agent.runtime.workers import guard
 
-NEW_PER_TURN = 8  # hosts that are looked at for the first time: a fleet that is new to us is met in turn, not at once
+NEW_PER_TURN = 16  # hosts that are looked at for the first time: a fleet that is new to us is met in turn, not at once
 TALLY = key_of("agent/looks", None)  # where the rota tells how it fares
 
 
