@@ -103,7 +103,10 @@ def classify(
         return _CODES[exit_code]
     if exit_code != 1:
         return Outcome.FAILED
-    return _match(_FATAL, fatal) or found or Outcome.FAILED
+    verdict = _match(_FATAL, fatal)
+    if verdict is Outcome.INTERRUPTED and found is not None:  # restic cancels the rest of its work when it stumbles
+        return found
+    return verdict or found or Outcome.FAILED
 
 
 def error_lines(stderr: str, messages: Sequence[Message]) -> tuple[str, ...]:
@@ -169,5 +172,5 @@ def _told(message: Message) -> str:
     """The words of an error; 0.14 loses most: {} or {Op, Path, Err}."""
     error = message.get("error")
     if not isinstance(error, Mapping):
-        return ""
+        return str(message.get("message", "")).strip()  # of a check since 0.18
     return str(error.get("message") or (os.strerror(error["Err"]) if isinstance(error.get("Err"), int) else ""))

@@ -11,7 +11,8 @@ from agent.backups.restic.outcome import Message
 LINES_KEPT = 20
 _HINT = "see docs/upkeep.md on a damaged repository; its second copy, if it has one, may be whole"
 _NO_DAMAGE = re.compile(
-    r"^(Fatal: repository contains errors|The repository (contains|index is|is) |This (can|may) be)"
+    r"^(Fatal: repository contains errors|The repository (contains|index is|is) |This (can|may) be"
+    r"|restic repair |Damaged pack files can)"
 )
 _INDEX = re.compile(r"rebuild-index|repair index|not found in index|Index file|index [0-9a-f]{8,64}", re.IGNORECASE)
 

@@ -42,6 +42,8 @@ GONE_NEW = """\
 Load(<data/7ee759ee8a>, 400094, 0) failed: open d2/data/7e/7ee7: no such file or directory
 {"message_type":"exit_error","code":1,"message":"Fatal: There were 4 errors\\n"}"""
 INDEX = "Fatal: load <index/129f7b8eca>: invalid data returned"
+CANCELLED = """\
+LoadTree(e77a2a96) returned error decrypting blob <tree/e77a2a96> from pack 6e65dd36 failed: ciphertext verification failed"""
 NO_SOURCE = "/nx does not exist, skipping\nFatal: all target directories/files do not exist"
 NO_SOURCE_NEW = "/nx does not exist, skipping\nFatal: all source directories/files do not exist"
 UNREAD = """\
@@ -115,6 +117,7 @@ def parted(lines: Iterable[str]) -> tuple[list[Message], str]:
         (OLD, 130, "signal interrupt received, cleaning up", Outcome.INTERRUPTED),
         (MIDDLE, 1, exited(1, "Fatal: unable to save snapshot: context canceled"), Outcome.INTERRUPTED),
         (NEW, 130, "", Outcome.INTERRUPTED),
+        (NEW, 1, f"could not load snapshots: context canceled\n{CANCELLED}", Outcome.DAMAGED),
         (OLD, 137, "", Outcome.INTERRUPTED),
         (OLD, 143, "", Outcome.INTERRUPTED),
         (OLD, 1, "Fatal: --exclude: invalid pattern(s) provided:\n[", Outcome.FAILED),
@@ -263,6 +266,11 @@ def test_a_last_word_of_several_lines_is_one_line() -> None:
         "Fatal: unable to open config file: stat /srv/repo/config: no such file or directory; /srv/repo",
         "Fatal: There were 4 errors",
     )
+
+
+def test_what_a_check_complains_of_is_told() -> None:
+    messages, _ = parted(['{"message_type":"error","message":"\\npack ce87 contains 2 errors: [blob 16ea]\\n"}'])
+    assert error_lines("", messages) == ("pack ce87 contains 2 errors: [blob 16ea]",)
 
 
 def test_lines_that_are_no_json_are_text_and_no_error() -> None:
