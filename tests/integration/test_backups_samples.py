@@ -57,7 +57,9 @@ def test_drills_of_a_sample_go_round_and_name_the_one_bad_file_in_time(vault: Va
             break
     assert [one.passed for one in done] == [True] * (len(done) - 1) + [False]
     assert [fault.partition(":")[0] for fault in done[-1].faults][-1] == "content differs"
-    assert all(10 <= one.sampled <= 12 and one.files == FILES + 2 for one in done)
+    assert all(one.files == FILES + 2 for one in done)
+    least = [10, 10, 10, 2]  # the last slice is what is left
+    assert all(few <= one.sampled <= 12 for few, one in zip(least, done, strict=False)), done
     again = drill(vault, "03A", done[-1], manifest=name)
     assert not again.passed, "what was found bad is drawn again until it is well"
 
