@@ -57,14 +57,19 @@ def bare(folder: Path, source: Path) -> Cost:
     return cost(["env", *_password(folder), *_places(folder), "restic", "backup", "--json", str(source)])
 
 
+def found(first: Path, *others: Path) -> None:
+    """The same empty repository in each folder: restic fits the price of its key to what the machine does just then."""
+    first.mkdir(parents=True)
+    (first / "password").write_text("bench\n", encoding="utf-8")
+    cost(["env", *_password(first), *_places(first), "restic", "init"])
+    for other in others:
+        shutil.copytree(first, other)
+
+
 def turn(folder: Path, source: Path, **other: Any) -> tuple[tuple[Cost, Cost], tuple[Cost, Cost]]:
     """What a first and an unchanged backup cost, ours and bare, each in a fresh repository."""
     costs: dict[str, list[Cost]] = {"ours": [], "bare": []}
-    for name in costs:
-        place = folder / name
-        place.mkdir(parents=True)
-        (place / "password").write_text("bench\n", encoding="utf-8")
-        cost(["env", *_password(place), *_places(place), "restic", "init"])
+    found(*(folder / name for name in costs))
     for exec_id in ("01A", "01B"):
         costs["bare"].append(bare(folder / "bare", source))
         costs["ours"].append(ours(folder / "ours", source, exec_id, **other))

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.backups import Kind
-from benchmarks.backup import bare, ordered
-from benchmarks.measuring import TOP, Figure, cost, result
+from benchmarks.backup import bare, found, ordered
+from benchmarks.measuring import TOP, Figure, result
 
 REPEATS = 3
 SMALL_FILES, LARGE_FILES = 6_000, 8
@@ -76,19 +76,15 @@ def ours(folder: Path, source: Path, exec_id: str) -> tuple[float, float]:
 
 def turn(top: Path, source: Path) -> list[tuple[float, float, float]]:
     """Seconds of restic alone, of ours, and of what is left of ours: of a first backup, and of an unchanged one."""
-    for name in ("ours", "bare"):
-        (top / name).mkdir(parents=True)
-        (top / name / "password").write_text("bench\n", encoding="utf-8")
-        places = (f"RESTIC_PASSWORD_FILE={top / name}/password", f"RESTIC_REPOSITORY={top / name}/repository")
-        cost(["env", *places, "restic", "init"])
-    found = []
+    found(top / "ours", top / "bare")
+    costs = []
     for exec_id in ("01A", "01B"):
         alone = bare(top / "bare", source).wall_seconds
         os.sync()
-        found.append((alone, *ours(top / "ours", source, exec_id)))
+        costs.append((alone, *ours(top / "ours", source, exec_id)))
         os.sync()
     shutil.rmtree(top)
-    return found
+    return costs
 
 
 def figures(name: str, turns: tuple[tuple[float, float, float], ...], limit: float) -> list[Figure]:

@@ -268,7 +268,7 @@ def wants_retry(state: CheckState) -> bool:
         return False
     if state.climb is not None and state.climb.phase is Phase.VERIFYING:
         return True
-    return any(events.is_soft(one) for one in state.instances.values())
+    return any(map(events.is_soft, state.instances.values()))
 
 
 def wants_tick(state: CheckState) -> bool:

@@ -125,6 +125,8 @@ class Book:
 
     def askers(self, key: str) -> tuple[str, ...]:
         """The checks whose remedy is to be proven by this one. Taken at once: another thread may keep a state meanwhile."""
+        if not self._askers:
+            return ()  # as nearly always
         return tuple(asker for asker, proofs in list(self._askers.items()) if key in proofs)
 
     def wanted_proofs(self) -> frozenset[str]:
@@ -134,7 +136,9 @@ class Book:
     def failing_parents(self, key: str) -> tuple[str, ...]:
         """Which of a check's parents fail now."""
         rules = self.rules(key)
-        return tuple(parent for parent in rules.needs if self.state(parent).is_failing) if rules else ()
+        if rules is None or not rules.needs:
+            return ()
+        return tuple(parent for parent in rules.needs if self.state(parent).is_failing)
 
     def read(self) -> None:
         """Read all states."""

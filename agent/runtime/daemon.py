@@ -38,6 +38,7 @@ async def run(agent: Agent, setting: Setting) -> Summary:
     """Run until told to stop, or until the time is up; what was done in that time."""
     began_us = agent.clock.now()
     descriptors.raise_limit()
+    garbage.share_heap()
     stop = asyncio.Event()
     rota = Rota(agent)
     orders = Orders(agent, rota)

@@ -27,6 +27,7 @@ _NOTHING = Target(host=None, address=None)
 _LINES: Mapping[Connection, tuple[Shape, str]] = MappingProxyType(
     {Connection.SSH: ("script", ":"), Connection.NETWORK_CLI: ("command", "")}
 )
+_AT_ONCE: tuple[Shape, ...] = ("look", "script")  # the shapes of looks that may take no time
 
 Asked = Sequence[tuple[str, float]]
 
@@ -54,6 +55,12 @@ class Looker:
         connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
         self._probes: Mapping[str, Any] = probes
+        self._instant = {
+            (kind, shape)
+            for kind, probe in probes.items()
+            for shape in _AT_ONCE
+            if is_instant(probe) and offers(probe, shape)
+        }
         self._scripts = Scripts(probes)
         self._pools = pools
         self._workers = workers
@@ -86,8 +93,7 @@ class Looker:
         return results
 
     def _is_instant(self, check: Check, shape: Shape) -> bool:
-        probe = self._probes.get(check.kind)
-        return probe is not None and is_instant(probe) and offers(probe, shape)
+        return (check.kind, shape) in self._instant
 
     def _at_once(self, check: Check) -> Result:
         begun_us, begun_ns = self._clock.now(), self._clock.boottime()
