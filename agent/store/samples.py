@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import ColumnElement, delete, insert, select
 from sqlalchemy.dialects import sqlite
 
 from agent.model.look import Measure, Result
@@ -30,6 +30,7 @@ _EACH = 10  # bytes of a sample in a batch: number, offset, value
 _LOST = 11  # of the 23 bits of a float32's mantissa, so many are rounded away
 MOST_INSTANCES = 20_000  # of one check, whose metrics are kept, ever: a host that invents names shall not fill the disk
 _HALF = 1 << _LOST - 1
+_PARTS = 4  # in which the series of an hour are packed
 _HEAD = struct.Struct("<HHHI")  # first tenth of the hour, step in tenths (0: offsets follow), samples, first value
 
 _ADD_BATCH = insert(sample_batches)
@@ -210,21 +211,24 @@ def append(tx: Tx, batch: Batch) -> None:
 
 
 def pack(tx: Tx, now_us: int) -> int:
-    """Turn the batches of hours that are over into packed rows; how many samples were packed."""
+    """Turn the batches of hours that are over into packed rows; how many samples were packed.
+
+    One part of the series after the other: an hour of a thousand hosts is more than a million samples.
+    """
     hour_end = now_us // HOUR_US * HOUR_US
     done = 0
     while (first := _oldest_batch(tx)) is not None and first < hour_end:
         hour = first // HOUR_US
-        found, rows = _hour(tx, hour)
-        if rows:
-            tx.connection.execute(
-                _ADD_HOUR,
-                [{"series": number, "hour": hour, "body": pack_hour(samples)} for number, samples in rows.items()],
-            )
-        tx.connection.execute(
-            delete(sample_batches).where(sample_batches.c.id.in_(bindparam("ids", expanding=True))), {"ids": found}
-        )
-        done += sum(len(samples) for samples in rows.values())
+        for part in range(_PARTS):
+            found = _hour(tx, hour, part)
+            done += sum(len(tenths) for tenths, _ in found.values())
+            rows = [
+                {"series": number, "hour": hour, "body": pack_hour(list(zip(tenths, values, strict=True)))}
+                for number, (tenths, values) in found.items()
+            ]
+            if rows:
+                tx.connection.execute(_ADD_HOUR, rows)
+        tx.connection.execute(delete(sample_batches).where(_in_hour(hour)))
     return done
 
 
@@ -234,21 +238,26 @@ def _oldest_batch(reader: Reader) -> int | None:
     return None if tenth is None else int(tenth) * TENTH_US
 
 
-def _hour(reader: Reader, hour: int) -> tuple[list[int], dict[int, list[tuple[int, float]]]]:
-    """The batches that began in an hour, and their samples by series, as (tenths since the hour began, value)."""
+def _in_hour(hour: int) -> ColumnElement[bool]:
     start = hour * HOUR_US // TENTH_US
-    query = (
-        select(sample_batches)
-        .where(sample_batches.c.at_tenth >= start, sample_batches.c.at_tenth < start + HOUR_US // TENTH_US)
-        .order_by(sample_batches.c.at_tenth)
-    )
-    ids: list[int] = []
-    rows: dict[int, list[tuple[int, float]]] = {}
-    for row in reading(reader).execute(query):
-        ids.append(row.id)
+    return (sample_batches.c.at_tenth >= start) & (sample_batches.c.at_tenth < start + HOUR_US // TENTH_US)
+
+
+def _hour(reader: Reader, hour: int, part: int) -> "dict[int, tuple[array[int], array[float]]]":
+    """One part of the series in batches that began in an hour: tenths since it began, and values, eight bytes a sample."""
+    start = hour * HOUR_US // TENTH_US
+    found: dict[int, tuple[array[int], array[float]]] = {}
+    for row in reading(reader).execute(
+        select(sample_batches).where(_in_hour(hour)).order_by(sample_batches.c.at_tenth)
+    ):
         for number, tenth, value in _unpacked(row.body, row.size, row.at_tenth - start):
-            rows.setdefault(number, []).append((tenth, value))
-    return ids, rows
+            if number % _PARTS == part:
+                if number not in found:
+                    found[number] = array("I"), array("f")
+                tenths, values = found[number]
+                tenths.append(tenth)
+                values.append(value)
+    return found
 
 
 def _unpacked(body: bytes, count: int, base: int) -> Iterator[tuple[int, int, float]]:
