@@ -155,7 +155,12 @@ def test_a_policy_may_say_it_all_itself(snmpd: Snmpd, secrets: Secrets) -> None:
         ({}, "127.0.0.1", InputError, "no community and no user"),
         ({"snmp_community": "public"}, None, InputError, "about no host"),
         ({"snmp_community": "public", "snmp_port": "many"}, "127.0.0.1", InputError, "snmp_port: .*not a whole number"),
-        ({"snmp_user": "u", "snmp_password": "short"}, "127.0.0.1", InputError, "snmp_password: shorter than SNMP allows: 8 characters"),
+        (
+            {"snmp_user": "u", "snmp_password": "short"},
+            "127.0.0.1",
+            InputError,
+            "snmp_password: shorter than SNMP allows: 8 characters",
+        ),
         ({"snmp_user": "u", "snmp_privacy": "long enough"}, "127.0.0.1", InputError, "needs a password"),
         ({"snmp_community": {"secret": "none"}}, "127.0.0.1", SecretError, "there is no secret none"),
     ],
