@@ -5,6 +5,7 @@ every core had one task. Always ok by itself: `warn` and `crit` say what is too 
 """
 
 import functools
+import os
 import re
 from collections.abc import Mapping
 from typing import ClassVar
@@ -55,9 +56,7 @@ class Load:
     @staticmethod
     def look(_options: LoadOptions) -> Look:
         """The same of this machine."""
-        import psutil
-
-        return _judged(psutil.getloadavg(), _cores(_CLOCK.boottime() // _MINUTE))
+        return _judged(os.getloadavg(), _cores(_CLOCK.boottime() // _MINUTE))
 
 
 @functools.lru_cache(maxsize=1)
@@ -69,6 +68,6 @@ def _cores(_minute: int) -> int:
 
 
 def _judged(averages: tuple[float, float, float], cores: int) -> Look:
-    load1, load5, load15 = (average / cores for average in averages)
+    load1, load5, load15 = averages[0] / cores, averages[1] / cores, averages[2] / cores
     summary = f"{load1:.2f}, {load5:.2f}, {load15:.2f} per core ({cores} core{'s' if cores > 1 else ''})"
     return told(Verdict.OK, summary, metrics={"load1": load1, "load5": load5, "load15": load15})

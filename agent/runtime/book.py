@@ -4,7 +4,7 @@ import graphlib
 from collections.abc import Iterator, Mapping
 
 from agent.errors import WatchkeeperError
-from agent.model.check import Rules
+from agent.model.check import Check, Rules
 from agent.model.policy import PolicySet
 from agent.model.state import CheckState, Phase, from_document
 from agent.practices import places, quorum, story
@@ -19,6 +19,7 @@ class Book:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._policies: PolicySet | None = None
+        self._checks: Mapping[str, Check] = {}  # of the set in force
         self._states: dict[str, CheckState] = {}
         self._revisions: dict[str, int] = {}
         self._places: Mapping[str, Place] | None = None
@@ -58,7 +59,7 @@ class Book:
         self._counted_by = {member: tuple(keys) for member, keys in counted_by.items()}
         needs = {check.key: (*check.rules.needs, *check.members) for check in policies.checks.values()}
         self._ranks = {key: rank for rank, key in enumerate(graphlib.TopologicalSorter(needs).static_order())}
-        self._policies = policies
+        self._policies, self._checks = policies, policies.checks
         self._places = None
         self.generation = generation
 
@@ -79,8 +80,8 @@ class Book:
 
     def rules(self, key: str) -> Rules | None:
         """The rules of a check in force, None when it is not (any more)."""
-        check = self.policies.checks.get(key)
-        return check.rules if check else None
+        check = self._checks.get(key)
+        return check.rules if check is not None else None
 
     def state(self, key: str) -> CheckState:
         """The state of a check; a fresh one before its first result."""

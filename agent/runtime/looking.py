@@ -2,14 +2,13 @@
 
 import asyncio
 import dataclasses
-import functools
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from agent.checks import Shape, Target, is_instant, offers, recalls
 from agent.checks.reading import told
-from agent.clock import MICROSECONDS, NANOSECONDS, Clock, Deadline
+from agent.clock import MICROSECONDS, Clock, Deadline
 from agent.errors import HostKeyError, TransportError, WatchkeeperError
 from agent.model.check import Check, RunFrom, reach_key
 from agent.model.host import Connection, Host
@@ -27,7 +26,6 @@ _NOTHING = Target(host=None, address=None)
 _LINES: Mapping[Connection, tuple[Shape, str]] = MappingProxyType(
     {Connection.SSH: ("script", ":"), Connection.NETWORK_CLI: ("command", "")}
 )
-_AT_ONCE: tuple[Shape, ...] = ("look", "script")  # the shapes of looks that may take no time
 
 Asked = Sequence[tuple[str, float]]
 
@@ -55,12 +53,9 @@ class Looker:
         connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
         self._probes: Mapping[str, Any] = probes
-        self._instant = {
-            (kind, shape)
-            for kind, probe in probes.items()
-            for shape in _AT_ONCE
-            if is_instant(probe) and offers(probe, shape)
-        }
+        self._instant = frozenset(kind for kind, probe in probes.items() if is_instant(probe))
+        self._glances = _glances(probes)
+        self._recalling = frozenset(kind for kind, probe in probes.items() if recalls(probe))
         self._scripts = Scripts(probes)
         self._pools = pools
         self._workers = workers
@@ -81,7 +76,7 @@ class Looker:
                 is_reaching = True
             elif self._goes_over_line(host, check):
                 lined.append(check)
-            elif self._is_instant(check, "look"):
+            elif check.kind in self._glances:
                 results.append(self._at_once(check))
             else:
                 parts.append(self._alone(host, check))
@@ -92,13 +87,10 @@ class Looker:
             results += some
         return results
 
-    def _is_instant(self, check: Check, shape: Shape) -> bool:
-        return (check.kind, shape) in self._instant
-
     def _at_once(self, check: Check) -> Result:
         begun_us, begun_ns = self._clock.now(), self._clock.boottime()
-        looking = functools.partial(self._probes[check.kind].look, check.options, *self._recalled(check))
-        found = guarded(check.key, looking, otherwise=_cannot_tell)
+        given = (check.options, *self._recalled(check))
+        found = guarded(check.key, self._glances[check.kind], *given, otherwise=_cannot_tell)
         return self._result(check, found, begun_us, begun_ns)
 
     def _goes_over_line(self, host: Host | None, check: Check) -> bool:
@@ -141,7 +133,7 @@ class Looker:
         )  # fmt: skip
 
     def _recalled(self, check: Check) -> tuple[Any, ...]:
-        return (self._memories.recall(check),) if recalls(self._probes[check.kind]) else ()
+        return (self._memories.recall(check),) if check.kind in self._recalling else ()
 
     def _locally(self, probe: Any, check: Check) -> Look:
         deadline = Deadline.after(self._clock, check.timeout_seconds + GRACE_SECONDS / 2)
@@ -152,8 +144,7 @@ class Looker:
     async def _over_line(self, host: Host, checks: Sequence[Check]) -> list[Result]:
         begun_us, begun_ns = self._clock.now(), self._clock.boottime()
         asked = [
-            (self._question(host, one), 0.0 if self._is_instant(one, "script") else one.timeout_seconds)
-            for one in checks
+            (self._question(host, one), 0.0 if one.kind in self._instant else one.timeout_seconds) for one in checks
         ]
         deadline = Deadline.after(self._clock, self._connect_seconds + sum(one.timeout_seconds for one in checks))
         pool, idle = self._pools[host.connection], _LINES[host.connection][1]
@@ -168,7 +159,8 @@ class Looker:
         seen = Look(verdict=Verdict.OK, summary=f"{host.name} answers")
         results = [self._reached(host, seen, begun_us, begun_ns)]
         for check, section in zip(checks, sections, strict=False):
-            found = await self._heard(host, check, section)
+            is_device = host.connection is Connection.NETWORK_CLI
+            found = await self._parsed(host, check, section) if is_device else self._read(check, section)
             results.append(self._result(check, found, begun_us, begun_ns))
         return results
 
@@ -181,14 +173,14 @@ class Looker:
     def _script(self, check: Check) -> str:
         return self._scripts.of(check, *self._recalled(check))
 
-    async def _heard(self, host: Host, check: Check, section: Section) -> Look:
+    def _read(self, check: Check, section: Section) -> Look:
         read = self._probes[check.kind].read
-        if host.connection is not Connection.NETWORK_CLI:
-            given = (section, check.options, *self._recalled(check))
-            return guarded(check.key, functools.partial(read, *given), otherwise=_cannot_tell)
+        return guarded(check.key, read, section, check.options, *self._recalled(check), otherwise=_cannot_tell)
+
+    async def _parsed(self, host: Host, check: Check, section: Section) -> Look:
         from agent.transports.device import platform  # the templates of devices are slow, and not ours
 
-        parsing = self._workers.look(read, section, check.options, platform(host))
+        parsing = self._workers.look(self._probes[check.kind].read, section, check.options, platform(host))
         parsed: Look = await guard(check.key, parsing, otherwise=_cannot_tell)
         return parsed
 
@@ -201,14 +193,18 @@ class Looker:
         return self._stamped(check.key, look, begun_us, begun_ns)
 
     def _stamped(self, key: str, look: Look, begun_us: int, begun_ns: int) -> Result:
-        took = (self._clock.boottime() - begun_ns) / NANOSECONDS
-        metrics = look.metrics if "time" in look.metrics else {**look.metrics, "time": round(took, 6)}
+        took_us = (self._clock.boottime() - begun_ns) // 1_000
+        metrics = look.metrics if "time" in look.metrics else {**look.metrics, "time": took_us / MICROSECONDS}
         if metrics is not look.metrics or look.memory is not None:
             look = Look(
                 verdict=look.verdict, summary=look.summary, metrics=metrics,
                 units=look.units, instances=look.instances, evidence=look.evidence,
             )  # fmt: skip
-        return Result(key=key, begun_us=begun_us, ended_us=begun_us + int(took * MICROSECONDS), look=look)
+        return Result(key=key, begun_us=begun_us, ended_us=begun_us + took_us, look=look)
+
+
+def _glances(probes: Mapping[str, Any]) -> Mapping[str, Callable[..., Look]]:
+    return {kind: probe.look for kind, probe in probes.items() if is_instant(probe) and offers(probe, "look")}
 
 
 def _unreachable(error: TransportError) -> Look:

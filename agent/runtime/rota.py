@@ -50,10 +50,9 @@ class Rota:
     def hurry(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Bring these checks into the bucket that their state asks for; the same keys."""
         given = tuple(keys)
-        wanted = self._agent.book.wanted_proofs()
+        wanted, state, hurry = self._agent.book.wanted_proofs(), self._agent.book.state, self._agent.scheduler.hurry
         for key in given:
-            retrying = key in wanted or story.wants_retry(self._agent.book.state(key))
-            self._agent.scheduler.hurry(key, retrying=retrying)
+            hurry(key, retrying=key in wanted or story.wants_retry(state(key)))
         return given
 
     def turn(self) -> None:

@@ -5,13 +5,14 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, TypeVarTuple
 
 from agent.errors import WatchkeeperError
 
 logger = logging.getLogger(__name__)
 THREADS = 256  # made as they are needed; more than there are places in all lanes, so that no look waits for a thread
 Given = ParamSpec("Given")
+Args = TypeVarTuple("Args")
 Value = TypeVar("Value")
 Instead = TypeVar("Instead")
 
@@ -42,10 +43,12 @@ class Workers:
         self._lookers.shutdown(wait=False, cancel_futures=True)
 
 
-def guarded(what: str, work: Callable[[], Value], *, otherwise: Callable[[Exception], Instead]) -> Value | Instead:
+def guarded(
+    what: str, work: Callable[[*Args], Value], *given: *Args, otherwise: Callable[[Exception], Instead]
+) -> Value | Instead:
     """Do at once what must not take others down; an error is logged and becomes what `otherwise` makes of it."""
     try:
-        return work()
+        return work(*given)
     except WatchkeeperError as error:
         return otherwise(_told(what, error))
     except Exception as error:

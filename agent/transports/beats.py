@@ -97,6 +97,11 @@ def _quarters(loop: asyncio.AbstractEventLoop) -> Beats:
     return Beats(loop, PATIENCE_STEP_SECONDS)
 
 
+def quarters() -> Beats:
+    """Beats of the running loop, up to a quarter of a second late."""
+    return _quarters(asyncio.get_running_loop())
+
+
 def patience(seconds: float) -> Patience:
     """Patience of the running task, from now on."""
-    return Patience(_quarters(asyncio.get_running_loop()), seconds)
+    return Patience(quarters(), seconds)
