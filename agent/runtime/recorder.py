@@ -64,8 +64,9 @@ class Recorder:
     def _save(self, noted: Sequence[Result], left: tuple[Due, ...]) -> None:
         catalogue, self._catalogue = self._catalogue, samples.Catalogue()  # what it learns is true once it is durable
         gathering = samples.Gathering(catalogue)
-        self._shelf.note(noted)
-        gathering.note(noted)
+        for place, some in looks.by_place(noted):  # both at once: the next place's results push these out of the caches
+            self._shelf.note(place, some)
+            gathering.note(some)
         if (keys := self._keys) is not None:
             self._shelf.forget_others(keys)
             self._keys = None

@@ -6,11 +6,12 @@ The inputs of decisions are in the states; what is here may be a few seconds old
 import dataclasses
 import functools
 import zlib
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from pydantic_core import PydanticSerializationError, to_json
+import orjson
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
@@ -36,6 +37,7 @@ class LatestLook:
 
 _SPREAD = 64  # rows over which the checks about no host are spread
 _WORDS = MappingProxyType({verdict: str(verdict.value) for verdict in Verdict})  # a plain text is written faster
+_NO_NUMBER = b"null"  # what NaN and infinity become; or a word of a host's, which costs a little time
 _CHUNK = 500  # names in one query; SQLite's floor for bound values is 999
 _UPSERT = insert(looks)
 _UPSERT = _UPSERT.on_conflict_do_update(index_elements=[looks.c.place], set_={"document": _UPSERT.excluded.document})
@@ -48,6 +50,19 @@ def place_of(key: str) -> str:
     return host_of(key) or f"@{zlib.crc32(key.encode()) % _SPREAD}"
 
 
+def by_place(results: Iterable[Result]) -> Iterable[tuple[str, Sequence[Result]]]:
+    """The results of each place, in the order they came."""
+    found: defaultdict[str, list[Result]] = defaultdict(list)
+    end, same = _NOWHERE, list[Result]()
+    for result in results:
+        if not result.key.endswith(end):  # for looks at one host come together
+            place = place_of(result.key)
+            end, same = f"@{host_of(result.key) or _NOWHERE}", found[place]
+        same.append(result)
+    return found.items()
+
+
+_NOWHERE = "@"  # no host's name
 Group = tuple[str, ...]  # keys of one place that are looked at together
 
 
@@ -61,17 +76,13 @@ class Shelf:
         self._rows: dict[str, dict[Group, bytes]] = {}  # by place
         self._dirty: set[str] = set()
 
-    def note(self, results: Iterable[Result]) -> None:
-        """Keep these as the latest of their keys."""
-        fresh: dict[str, dict[str, Result]] = {}
-        for result in results:
-            fresh.setdefault(place_of(result.key), {})[result.key] = result
-        for place, noted in fresh.items():
-            self._put(self._rows.setdefault(place, {}), noted)
-        self._dirty.update(fresh)
+    def note(self, place: str, results: Iterable[Result]) -> None:
+        """Keep these, all of one place, as the latest of their keys.
 
-    def _put(self, row: dict[Group, bytes], noted: dict[str, Result]) -> None:
-        """Along the groups that there are; of one that was met in part, the others are a group of their own from now on."""
+        Along the groups that there are; of one that was met in part, the others are a group of their own from now on.
+        """
+        self._dirty.add(place)
+        row, noted = self._rows.setdefault(place, {}), {result.key: result for result in results}
         if (group := tuple(noted)) in row:
             row[group] = _members(noted)
             return
@@ -123,7 +134,8 @@ def _leave(row: dict[Group, bytes], group: Group, keys: Container[str]) -> None:
 def save(tx: Tx, results: Iterable[Result]) -> None:
     """Keep these results as the latest of their keys, at once."""
     shelf = Shelf()
-    shelf.note(results)
+    for place, some in by_place(results):
+        shelf.note(place, some)
     shelf.write(tx, merge=True)
 
 
@@ -163,11 +175,18 @@ def _documents(reader: Reader, places: Collection[str] | None) -> Iterable[tuple
 
 
 def _members(noted: Mapping[str, Result]) -> bytes:
-    document = {key: _row(result) for key, result in noted.items()}
+    document = {
+        key: (
+            result.ended_us, result.begun_us, _WORDS[(look := result.look).verdict], look.summary, look.metrics,
+            {name: _instance(one) for name, one in look.instances.items()} if look.instances else {},
+        )
+        for key, result in noted.items()
+    }  # fmt: skip
     try:
-        return to_json(document, inf_nan_mode="strings")[1:-1]
-    except (PydanticSerializationError, UnicodeEncodeError):  # half a character from a host, or a read-only mapping
+        text = orjson.dumps(document, default=dict)  # of a read-only mapping
+    except TypeError:  # half a character from a host, or a number beyond 64 bits
         return _encoded(_cleaned(document))
+    return _encoded(document) if _NO_NUMBER in text else text[1:-1]
 
 
 def _encoded(rows: Mapping[str, Any]) -> bytes:
@@ -176,12 +195,6 @@ def _encoded(rows: Mapping[str, Any]) -> bytes:
 
 def _document(members: Iterable[bytes]) -> str:
     return (b"{%b}" % b",".join(members)).decode()
-
-
-def _row(result: Result) -> tuple[object, ...]:
-    look = result.look
-    instances = {name: _instance(one) for name, one in look.instances.items()} if look.instances else {}
-    return result.ended_us, result.begun_us, _WORDS[look.verdict], look.summary, look.metrics, instances
 
 
 def _instance(look: Look) -> dict[str, Any]:

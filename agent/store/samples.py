@@ -7,6 +7,7 @@ Values are kept to one part in 8,192 (12 bits of mantissa, rounded), times to a 
 
 import itertools
 import struct
+import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -112,7 +113,7 @@ class Catalogue:
         before = self.of(_thing(name))
         if name.instance and before is _NO_SERIES:
             self._instances[name.key] = self._instances.get(name.key, 0) + 1
-        names = (*before.names, name.metric)
+        names = (*before.names, sys.intern(name.metric))  # as the probes' own words are: told apart at one look
         names = self._shapes.setdefault(names, names)
         self._things[_thing(name)] = Series(names, (*before.numbers, number))
         self._last = number
@@ -143,13 +144,13 @@ class Gathering:
         series_of, (numbers, tenths, values) = self._catalogue.of, self._batch
         for result in results:  # ten thousand a minute
             tenth, look = result.ended_us // TENTH_US, result.look
-            known, metrics = series_of(result.key), look.metrics
-            if tuple(metrics) == known.names:
-                numbers += known.numbers
-                tenths += (tenth,) * len(metrics)
+            (names, own), metrics = series_of(result.key), look.metrics
+            if (*metrics,) == names:
+                numbers += own
+                tenths += (tenth,) * len(own)
                 values += cast("Iterable[float]", metrics.values())
             else:
-                self._name(known, result.key, "", tenth, metrics)
+                self._name(Series(names, own), result.key, "", tenth, metrics)
             for instance, inner in look.instances.items() if look.instances else ():
                 self._name(series_of((result.key, instance)), result.key, instance, tenth, inner.metrics)
 

@@ -1,7 +1,9 @@
 """The smaller nouns of the store, on real SQLite: numbers, states, looks, backups, policies, switches, orders, owners."""
 
 import dataclasses
+import math
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,23 @@ def test_the_latest_look_replaces_the_one_before(tx: Tx) -> None:
     assert looks.latest(tx) == {}
 
 
+@pytest.mark.parametrize(
+    ("measured", "kept"),
+    [(math.inf, "inf"), (-math.inf, "-inf"), (math.nan, "nan"), (2**70, 2**70), ("null", "null"), ("a\udcff", "a?")],
+)
+def test_what_json_has_no_number_for_is_kept_as_a_word(tx: Tx, measured: Measure, kept: Measure) -> None:
+    looks.save(tx, [seen("s/c/a@web", 2, "null, it says", used=measured, other=0.5), seen("s/c/b@web", 2, "fine")])
+    assert looks.latest(tx)["s/c/a@web"].metrics == {"used": kept, "other": 0.5}
+    assert looks.latest(tx)["s/c/a@web"].summary == "null, it says"
+
+
+def test_a_look_with_nothing_measured_is_kept(tx: Tx) -> None:
+    look = Look(verdict=Verdict.OK, summary="fine", instances={"one": Look(verdict=Verdict.OK, summary="also")})
+    looks.save(tx, [Result(key="s/c/a@web", begun_us=1, ended_us=2, look=look)])
+    found = looks.latest(tx)["s/c/a@web"]
+    assert (found.metrics, found.instances) == ({}, {"one": {"verdict": "ok", "summary": "also", "metrics": {}}})
+
+
 def test_instances_are_kept_with_their_look(tx: Tx) -> None:
     disk = Look(verdict=Verdict.WARNING, summary="90%", metrics={"used": 0.9})
     look = Look(verdict=Verdict.WARNING, summary="one is full", instances={"/srv": disk})
@@ -114,6 +133,11 @@ def test_instances_are_kept_with_their_look(tx: Tx) -> None:
     }
 
 
+def note(shelf: looks.Shelf, results: Iterable[Result]) -> None:
+    for place, some in looks.by_place(results):
+        shelf.note(place, some)
+
+
 def put(tx: Tx, shelf: looks.Shelf, *, merge: bool) -> None:
     shelf.write(tx, merge=merge)
     shelf.written()
@@ -121,7 +145,7 @@ def put(tx: Tx, shelf: looks.Shelf, *, merge: bool) -> None:
 
 def test_what_could_not_be_written_waits_for_the_next_time(tx: Tx) -> None:
     shelf = looks.Shelf()
-    shelf.note([seen("s/c/a@web", 2, "first")])
+    note(shelf, [seen("s/c/a@web", 2, "first")])
     shelf.write(tx, merge=True)
     looks.forget(tx, ["s/c/a@web"])  # as when the transaction is rolled back
     put(tx, shelf, merge=True)
@@ -136,7 +160,7 @@ def test_in_whatever_company_checks_are_looked_at_the_latest_of_each_is_kept(tx:
     shelf, lots, latest = looks.Shelf(), random.Random(5), dict[str, int]()
     for turn in range(60):
         some = lots.sample([f"s/c/{letter}@{host}" for host in ("web", "db") for letter in "abcde"], lots.randint(1, 7))
-        shelf.note([seen(key, turn, str(turn)) for key in some])
+        note(shelf, [seen(key, turn, str(turn)) for key in some])
         latest |= dict.fromkeys(some, turn)
         if turn % 20 == 19:
             latest = {key: at for key, at in latest.items() if key != f"s/c/{lots.choice('abcde')}@web"}
@@ -148,11 +172,11 @@ def test_in_whatever_company_checks_are_looked_at_the_latest_of_each_is_kept(tx:
 def test_what_no_policy_names_any_more_does_not_come_back(tx: Tx) -> None:
     shelf = looks.Shelf()
     for key in ("s/c/a@web", "s/c/b@web"):
-        shelf.note([seen(key, 2, "seen")])
+        note(shelf, [seen(key, 2, "seen")])
     put(tx, shelf, merge=True)
     looks.forget(tx, ["s/c/a@web"])
     shelf.forget_others({"s/c/b@web"})
-    shelf.note([seen("s/c/b@web", 3, "seen")])
+    note(shelf, [seen("s/c/b@web", 3, "seen")])
     put(tx, shelf, merge=False)
     assert set(looks.latest(tx)) == {"s/c/b@web"}
 
@@ -160,13 +184,13 @@ def test_what_no_policy_names_any_more_does_not_come_back(tx: Tx) -> None:
 def test_two_processes_that_look_at_one_host_lose_nothing_of_each_other(tx: Tx) -> None:
     """One keeps what it saw in memory, and writes its whole row again after the other has written."""
     shelf = looks.Shelf()
-    shelf.note([seen("s/c/a@web", 2, "mine")])
-    shelf.note([seen("s/c/b@web", 2, "mine")])
+    note(shelf, [seen("s/c/a@web", 2, "mine")])
+    note(shelf, [seen("s/c/b@web", 2, "mine")])
     put(tx, shelf, merge=True)
     looks.save(tx, [seen("s/c/a@web", 5, "theirs"), seen("s/c/c@web", 5, "theirs")])
-    shelf.note([seen("s/c/b@web", 6, "mine again")])
+    note(shelf, [seen("s/c/b@web", 6, "mine again")])
     put(tx, shelf, merge=True)
-    shelf.note([seen("s/c/b@web", 7, "and again")])
+    note(shelf, [seen("s/c/b@web", 7, "and again")])
     put(tx, shelf, merge=False)
     assert {key: one.summary for key, one in looks.latest(tx).items()} == {
         "s/c/a@web": "theirs", "s/c/b@web": "and again", "s/c/c@web": "theirs",
