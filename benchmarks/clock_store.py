@@ -20,7 +20,7 @@ from agent.runtime.memories import Memories
 from agent.runtime.recorder import Recorder
 from agent.runtime.scheduler import Scheduler
 from agent.runtime.workers import Workers
-from agent.store import samples
+from agent.store import packing, samples
 from agent.store.engine import Store
 from benchmarks import validate_cost
 from benchmarks.measuring import Figure, result
@@ -132,7 +132,9 @@ def sample_bytes(folder: Path) -> float:
             tenth = at_us // samples.TENTH_US
             samples.append(tx, samples.Batch(numbers, [tenth] * SERIES, levels))
             if minute % 60 == 59:
-                samples.pack(tx, at_us + HOUR_US)
+                done = None
+                while done := packing.piece(tx, at_us + HOUR_US, done):
+                    pass
     store.close()
     return (on_disk(store.path) - before) / (SERIES * 24 * 60)
 

@@ -15,6 +15,7 @@ from agent.runtime.book import Book
 from agent.runtime.workers import Workers, guard
 from agent.store import samples
 from agent.store.engine import Store
+from agent.store.packed import Hourly
 from agent.store.samples import Name
 
 METRIC = "full_in"
@@ -145,7 +146,7 @@ def _measured(look: Look) -> Iterator[tuple[str, tuple[float, float]]]:
             yield name, (free, used)
 
 
-def _joined(free: Sequence[samples.Hourly], used: Sequence[samples.Hourly]) -> Iterator[Hour]:
+def _joined(free: Sequence[Hourly], used: Sequence[Hourly]) -> Iterator[Hour]:
     shares = {hour.at_us: hour.mean for hour in used}
     for hour in free:
         if hour.at_us in shares:

@@ -9,7 +9,7 @@ from agent.clock import Clock
 from agent.model.look import Result
 from agent.runtime.memories import Due, Memories
 from agent.runtime.workers import Workers
-from agent.store import looks, memories, samples
+from agent.store import looks, memories, packing, samples
 from agent.store.engine import Store
 
 
@@ -23,6 +23,7 @@ class Recorder:
         self._left = left or Memories(clock)
         self._shelf = looks.Shelf()
         self._catalogue = samples.Catalogue()
+        self._packed: packing.Progress | None = None
         self._version = -1
         self._noted: list[Result] = []
         self._keys: Container[str] | None = None  # to be told to the shelf
@@ -79,11 +80,12 @@ class Recorder:
         self._version, self._catalogue = version, catalogue
 
     async def pack(self) -> None:
-        """Pack the hours that are over, and roll up the days."""
-        await self._workers.write(self._pack)
+        """Make less of the samples that are over, a piece at a time: others write in between."""
+        while await self._workers.write(self._pack_piece):
+            pass
 
-    def _pack(self) -> None:
+    def _pack_piece(self) -> bool:
         with self._store.write(is_news=False) as tx:
-            samples.pack(tx, self._clock.now())
-        with self._store.write(is_news=False) as tx:
-            samples.roll_up(tx, self._clock.now())
+            done = packing.piece(tx, self._clock.now(), self._packed)
+        self._packed = done  # now that it is durable
+        return done is not None

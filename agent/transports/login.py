@@ -39,6 +39,13 @@ def straight(host: Host, deadline: Deadline) -> Line:
 logging.getLogger(_CHANNEL).setLevel(logging.CRITICAL + 1)
 
 
+class _Packetizer(paramiko.packet.Packetizer):
+    """paramiko's packets, without a thread for each login that only looks at the clock: the cut-off does so for all."""
+
+    def start_handshake(self, timeout: float) -> None:
+        """Nobody needs to be told."""
+
+
 class Transport(paramiko.Transport):
     """paramiko's connection, without its ten wake-ups a second: nothing waits for them once `hang_up` closes it.
 
@@ -61,6 +68,9 @@ def connect(
             _log_in(transport, host, deadline)
         else:
             _say_password(transport, host, password)
+        transport.auth_handler = (
+            None  # the login is done; kept for a thousand hosts, what is left of it weighs megabytes
+        )
     return transport
 
 
@@ -108,7 +118,6 @@ def hang_up(transport: paramiko.Transport) -> None:
     connection = socket_of(transport)
     # wakes its thread; closing alone would leave that one waiting
     cut(connection, abruptly=connection.allowance.is_flooded)
-    transport.packetizer.complete_handshake()  # ends the timer thread of a handshake that never was
     transport.close()
     connection.close()  # close() does nothing on a connection that failed by itself
     if transport.is_alive():
@@ -118,7 +127,7 @@ def hang_up(transport: paramiko.Transport) -> None:
 @contextlib.contextmanager
 def _greeted(host: Host, deadline: Deadline, cutoff: Cutoff, first: Sequence[str], way: Way) -> Iterator[Transport]:
     connection = way(host, deadline)
-    transport = Transport(connection)  # type: ignore[arg-type]  # it asks no more of a socket than a line has
+    transport = Transport(connection, packetizer_class=_Packetizer)  # type: ignore[arg-type]  # all it asks of a socket
     with cutoff.watching(connection, deadline):
         try:
             _greet(transport, first)

@@ -19,7 +19,7 @@ from agent.practices.forecast import DAY_US, HOUR_US
 from agent.runtime.book import Book
 from agent.runtime.foresight import Foresight
 from agent.runtime.workers import Workers
-from agent.store import samples
+from agent.store import packing, samples
 from agent.store.engine import Store
 from agent.store.samples import TENTH_US, Batch, Catalogue, Name
 from tests.fakes import policies
@@ -98,8 +98,9 @@ def remember(scene: Scene, days: int, daily: float) -> None:
                 free = SIZE - daily * (hour + minute / 60) / 24
                 values = (free, 1 - free / SIZE)
                 samples.append(tx, Batch(numbers, [at + minute * 600] * 2, list(values)))
-        samples.pack(tx, START_US + days * DAY_US)
-        samples.roll_up(tx, START_US + days * DAY_US)
+        done = None
+        while done := packing.piece(tx, START_US + days * DAY_US, done):
+            pass
     scene.world.at_us, scene.world.free = START_US + days * DAY_US, SIZE - daily * days
 
 

@@ -12,6 +12,7 @@ from agent.runtime.recorder import Recorder
 from agent.runtime.workers import Workers
 from agent.store import looks, samples
 from agent.store.engine import Store
+from agent.store.packed import HOUR_US
 from agent.store.samples import Name
 
 
@@ -20,9 +21,16 @@ class Disk:
 
     def __init__(self) -> None:
         self.is_full = False
+        self._room_for: int | None = None
+
+    def after(self, commits: int) -> None:
+        """Full after so many more."""
+        self._room_for = commits
 
     def __call__(self, point: str) -> None:
         """Called before each commit."""
+        if point == "before-commit" and self._room_for is not None:
+            self.is_full, self._room_for = self._room_for == 0, (self._room_for - 1) if self._room_for else None
         if self.is_full and point == "before-commit":
             raise StoreError("disk full", hint="make room")
 
@@ -89,6 +97,31 @@ def test_metrics_that_come_and_go_or_turn_into_words_keep_their_own_series(tmp_p
         ):  # fmt: skip
             found = samples.read(reader, Name(key, instance, metric), now, now + 10**7)
             assert [sample.value for sample in found] == wanted, (instance, metric)
+    workers.close()
+    store.close()
+
+
+def test_packing_that_could_not_be_written_goes_on_where_it_was_and_loses_nothing(tmp_path: Path) -> None:
+    clock, workers, disk = SystemClock(), Workers(1), Disk()
+    store = Store.open(tmp_path / "state", clock, migrate=True, failpoint=disk)
+    recorder = Recorder(store, clock, workers)
+    keys, at_us = [f"s/c/load@host-{number}" for number in range(40)], clock.now() - 2 * HOUR_US
+
+    async def work() -> None:
+        for key in keys:
+            recorder.note(seen(key, at_us, load1=1.0))
+        await recorder.flush()
+        disk.after(5)
+        with pytest.raises(StoreError):
+            await recorder.pack()
+        disk.is_full = False
+        await recorder.pack()
+
+    asyncio.run(work())
+    with store.read() as reader:
+        left = reader.exec_driver_sql("SELECT count(*) FROM sample_batches").scalar_one()
+        found = [samples.read(reader, Name(key, "", "load1"), at_us - 10**6, at_us + 10**6) for key in keys]
+    assert (left, [len(some) for some in found]) == (0, [1] * len(keys))
     workers.close()
     store.close()
 
