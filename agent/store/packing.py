@@ -23,8 +23,9 @@ KEEP_FULL_US = 30 * DAY_US
 KEEP_HOURLY_US = 396 * DAY_US  # thirteen months
 _HOUR_TENTHS = HOUR_US // TENTH_US
 _PARTS = 16  # in which the series of an hour are packed
-_CHOSEN = [bytes(byte % _PARTS == part for byte in range(256)) for part in range(_PARTS)]  # by the low byte of a number
-_LOW = slice(0 if sys.byteorder == "little" else 3, None, 4)
+# A part is of every sixteenth block of 256 numbers: rows that stand together are written together, and their pages get full.
+_CHOSEN = [bytes(block % _PARTS == part for block in range(256)) for part in range(_PARTS)]
+_BLOCKS = slice(1 if sys.byteorder == "little" else 2, None, 4)  # of numbers of four bytes, the second lowest
 _SERIES_AT_ONCE = 128  # of which a day is rolled up
 _MARK = 0  # the number of no series: this day is rolled up
 _ADD_HOUR = sqlite.insert(sample_hours).on_conflict_do_nothing()
@@ -81,7 +82,7 @@ def _in_hour(hour: int) -> ColumnElement[bool]:
 def _pack(tx: Tx, hour: int, part: int) -> Progress:
     rows = [
         {"series": number, "hour": hour, "body": packed.pack_hour(list(zip(tenths, values, strict=True)))}
-        for number, (tenths, values) in _gathered(tx, hour, part).items()
+        for number, (tenths, values) in sorted(_gathered(tx, hour, part).items())
     ]
     if rows:
         tx.connection.execute(_ADD_HOUR, rows)
@@ -97,7 +98,7 @@ def _gathered(reader: Reader, hour: int, part: int) -> "dict[int, tuple[array[in
     query = select(sample_batches).where(_in_hour(hour)).order_by(sample_batches.c.at_tenth)
     for row in reading(reader).execute(query):
         numbers, offsets, values = packed.unpack_batch(row.body, row.size)
-        chosen, later = numbers.tobytes()[_LOW].translate(_CHOSEN[part]), row.at_tenth - start
+        chosen, later = numbers.tobytes()[_BLOCKS].translate(_CHOSEN[part]), row.at_tenth - start
         for place in itertools.compress(range(row.size), chosen):
             if (number := numbers[place]) not in found:
                 found[number] = array("I"), array("f")
