@@ -127,18 +127,19 @@ class Gathering:
             if (*metrics,) == names:
                 numbers += own
                 tenths += (tenth,) * len(own)
-                values += cast("Iterable[float]", metrics.values())
+                values += metrics.values()  # type: ignore[arg-type]  # a text among them is found in `batch`
             else:
                 self._name(Series(names, own), result.key, "", tenth, metrics)
-            for instance, inner in look.instances.items() if look.instances else ():
-                self._name(series_of((result.key, instance)), result.key, instance, tenth, inner.metrics)
+            if look.instances:
+                for instance, inner in look.instances.items():
+                    self._name(series_of((result.key, instance)), result.key, instance, tenth, inner.metrics)
 
     def _name(self, known: Series, key: str, instance: str, tenth: int, metrics: Mapping[str, Measure]) -> None:
         if tuple(metrics) == known.names:
             numbers, tenths, values = self._batch
             numbers += known.numbers
             tenths += (tenth,) * len(metrics)
-            values += cast("Iterable[float]", metrics.values())
+            values += metrics.values()  # type: ignore[arg-type]
         elif known.names or not instance or self._catalogue.may_grow(key):
             named = ((Name(key, instance, metric), tenth, value) for metric, value in metrics.items())
             self._others += [(name, tenth, value) for name, tenth, value in named if not isinstance(value, str)]
@@ -181,8 +182,9 @@ def append(tx: Tx, batch: Batch) -> None:
     """Keep one batch of samples, at most an hour and a half apart, as it is: it is packed when its hour is over."""
     if not batch.numbers:
         return
-    base = min(batch.tenths)
-    if max(batch.tenths) - base > _MOST_OFFSET:  # a clock that jumped: what does not fit is told as late as it allows
+    moments = set(batch.tenths)  # far fewer than samples
+    base = min(moments)
+    if max(moments) - base > _MOST_OFFSET:  # a clock that jumped: what does not fit is told as late as it allows
         offsets = array("H", [min(tenth - base, _MOST_OFFSET) for tenth in batch.tenths])
     else:
         offsets = array("H", [tenth - base for tenth in batch.tenths])
