@@ -6,7 +6,7 @@ import gc
 
 # The collector looks through all that is young each time so many more objects were made than freed; the default of 700
 # is for programs that begin small. Most of what a look leaves is freed by its reference count anyway.
-YOUNG, MIDDLE, OLD = 10_000, 20, 20
+YOUNG, MIDDLE, OLD = 30_000, 20, 20
 _M_ARENA_MAX, _HEAPS = -8, 1  # mallopt(3): threads that wait for their hosts need no heap of their own
 
 
