@@ -102,13 +102,14 @@ def _compares(relation: Relation, value: float, operand: float) -> bool:
 
 def remember(look: Look, rules: Rules, before: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """The metrics that a `changed` bound will want to know next time; one that was not measured stays as it was."""
-    known = dict(before)
-    known |= {name: str(value) for name, value in look.metrics.items()}
     names = dict.fromkeys(
         name
         for name, alternatives in (*rules.crit, *rules.warn)
         if any(bound.relation is Relation.CHANGED for bound in alternatives)
     )
+    if not names:
+        return ()  # as for nearly all
+    known = dict(before) | {name: str(value) for name, value in look.metrics.items()}
     return tuple((name, known[name]) for name in names if name in known)
 
 

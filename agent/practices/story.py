@@ -83,7 +83,7 @@ def _weighed(state: CheckState, given: Result, rules: Rules) -> Outcome:
 
 def _stays_well(state: CheckState, look: Look, rules: Rules) -> bool:
     """Whether it is as well as it was, as nearly always, so that the long way would only come to the same."""
-    if look.verdict is not Verdict.OK or look.instances or rules.warn or rules.crit or rules.fail_after.window:
+    if look.verdict is not Verdict.OK or look.instances or rules.fail_after.window:
         return False
     if state.mark is not None or state.climb is not None or state.unknown_since_us is not None:
         return False
@@ -91,6 +91,7 @@ def _stays_well(state: CheckState, look: Look, rules: Rules) -> bool:
     return (
         one is not None
         and len(state.instances) == 1
+        and _is_within(one, look, rules)
         and one.raw is Verdict.OK
         and one.hard is Verdict.OK
         and one.ok_run == rules.recover_after
@@ -98,6 +99,14 @@ def _stays_well(state: CheckState, look: Look, rules: Rules) -> bool:
         and one.warn_first_us is None
         and one.crit_first_us is None
     )
+
+
+def _is_within(one: Instance, look: Look, rules: Rules) -> bool:
+    """Whether no bound speaks of it, and there is nothing new to remember for one that speaks of changes."""
+    if not (rules.warn or rules.crit):
+        return True
+    verdict, _ = events.judge(look, rules, one)
+    return verdict is Verdict.OK and events.remember(look, rules, one.remembered) == one.remembered
 
 
 def _follow(

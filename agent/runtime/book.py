@@ -1,10 +1,11 @@
 """The book: the standing order in force, and every check's state in memory, kept true to the store."""
 
 import graphlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from agent.errors import WatchkeeperError
 from agent.model.check import Check, Rules
+from agent.model.look import Result
 from agent.model.policy import PolicySet
 from agent.model.state import CheckState, Phase, from_document
 from agent.practices import places, quorum, story
@@ -28,6 +29,7 @@ class Book:
         self._counted_by: Mapping[str, tuple[str, ...]] = {}
         self._stirred: set[str] = set()
         self._restless: set[str] = set()
+        self._hasty: set[str] = set()
         self._askers: dict[str, frozenset[str]] = {}
         self._head = 0
         self._version = -1
@@ -78,6 +80,11 @@ class Book:
         """A place in the order in which every parent comes before its children."""
         return self._ranks.get(key, 0)
 
+    def in_order(self, results: Iterable[Result]) -> list[Result]:
+        """Every parent's before its children's."""
+        ranks = self._ranks
+        return sorted(results, key=lambda result: ranks.get(result.key, 0))
+
     def rules(self, key: str) -> Rules | None:
         """The rules of a check in force, None when it is not (any more)."""
         check = self._checks.get(key)
@@ -103,6 +110,7 @@ class Book:
         self._states[state.key] = state
         self._revisions[state.key] = revision
         (self._restless.add if story.wants_tick(state) else self._restless.discard)(state.key)
+        (self._hasty.add if story.wants_retry(state) else self._hasty.discard)(state.key)
         if state.climb is not None and state.climb.phase is Phase.VERIFYING:
             self._askers[state.key] = frozenset(key for key, _, _ in state.climb.proofs) - {state.key}
         else:
@@ -113,6 +121,7 @@ class Book:
         self._states.pop(key, None)
         self._revisions.pop(key, None)
         self._restless.discard(key)
+        self._hasty.discard(key)
         self._askers.pop(key, None)
 
     def stirred(self) -> Iterator[str]:
@@ -123,6 +132,10 @@ class Book:
     def restless(self) -> tuple[str, ...]:
         """The checks for which time alone may decide something."""
         return tuple(self._restless)
+
+    def is_hasty(self, key: str) -> bool:
+        """Whether a check is to be looked at every `retry_every`."""
+        return key in self._hasty
 
     def askers(self, key: str) -> tuple[str, ...]:
         """The checks whose remedy is to be proven by this one. Taken at once: another thread may keep a state meanwhile."""

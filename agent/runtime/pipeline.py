@@ -39,7 +39,7 @@ class Pipeline:
         results = await self._looker.look(host, self._within_reach(host, checks))
         if host is not None and self._casts_doubt_on(host, results):
             results = [*await self._looker.look(host, [self._book.policies.checks[reach_key(host.name)]]), *results]
-        for result in sorted(results, key=lambda result: self._book.rank(result.key)):  # parents before children
+        for result in self._book.in_order(results):
             await self.see(result)
         return results
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from agent.clock import MICROSECONDS, NANOSECONDS
 from agent.model.check import Check, key_of
 from agent.model.look import Look, Result, Verdict
-from agent.practices import story
 from agent.runtime.agent import Agent
 from agent.runtime.lanes import Lanes
 from agent.runtime.workers import guard
@@ -50,9 +49,9 @@ class Rota:
     def hurry(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Bring these checks into the bucket that their state asks for; the same keys."""
         given = tuple(keys)
-        wanted, state, hurry = self._agent.book.wanted_proofs(), self._agent.book.state, self._agent.scheduler.hurry
+        wanted, is_hasty = self._agent.book.wanted_proofs(), self._agent.book.is_hasty
         for key in given:
-            hurry(key, retrying=key in wanted or story.wants_retry(state(key)))
+            self._agent.scheduler.hurry(key, retrying=key in wanted or is_hasty(key))
         return given
 
     def turn(self) -> None:

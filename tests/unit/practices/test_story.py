@@ -14,7 +14,7 @@ from agent.model.bounds import Bound, Relation
 from agent.model.check import RemedyRules, Rules, Threshold
 from agent.model.decision import Decision, Verb
 from agent.model.decision import as_document as told_document
-from agent.model.look import Look, Result, Verdict
+from agent.model.look import Look, Measure, Result, Verdict
 from agent.model.state import CheckState, Phase, as_document, from_document
 from agent.practices import story as practice
 from agent.practices.story import step, wants_retry, wants_tick
@@ -732,14 +732,35 @@ def test_a_result_that_changes_nothing_reaches_no_decision() -> None:
     assert step(steady, story.inputs[-1], story.rules) == (steady, ())
 
 
+ABOVE = (("used", (Bound(relation=Relation.ABOVE, text="above 90%", operand=0.9),)),)
+CHANGED = (("word", (Bound(relation=Relation.CHANGED, text="changed"),)),)
+
+
 @pytest.mark.parametrize(
-    "its_rules", [rules(), rules(recover_after=2), rules(fail_after=Threshold(count=1, seconds=90))]
+    "its_rules",
+    [
+        rules(),
+        rules(recover_after=2),
+        rules(fail_after=Threshold(count=1, seconds=90)),
+        rules(crit=ABOVE, warn=CHANGED),
+    ],
 )
 def test_a_check_that_stays_well_takes_the_short_way(its_rules: Rules) -> None:
     """Not taking it would come to the same; a thousand hosts would pay for it every minute."""
     story = Story(its_rules)
     story.see("coo")
     assert practice._stays_well(story.state, look("o"), its_rules)
+
+
+def test_what_trips_a_bound_or_is_to_be_remembered_goes_the_long_way() -> None:
+    its_rules = rules(crit=ABOVE, warn=CHANGED, recover_after=1)
+    story = Story(its_rules)
+    calm: dict[str, Measure] = {"used": 0.5, "word": "up"}
+    for _ in range(2):
+        story.look(look("o", "seen", calm))
+    assert practice._stays_well(story.state, look("o", "seen", calm), its_rules)
+    for other in ({"used": 0.95}, {"word": "down"}):
+        assert not practice._stays_well(story.state, look("o", "seen", calm | other), its_rules)
 
 
 @pytest.mark.parametrize(
@@ -754,13 +775,23 @@ def test_a_check_with_something_left_of_worse_days_goes_the_long_way(left: dict[
     assert not practice._stays_well(state, look("o"), story.rules)
 
 
+def measuring(sign: str) -> Look:
+    """A look that is well and measures what bounds speak of, for some signs."""
+    words: dict[str, dict[str, Measure]] = {
+        "u": {"word": "up", "used": 0.5}, "l": {"word": "down", "used": 0.5}, "h": {"word": "up", "used": 0.95}
+    }  # fmt: skip
+    return look("o", "seen", words[sign]) if sign in words else look(sign)
+
+
 @given(
-    signs=some.text("ooocw?dpPsSn", max_size=40),
+    signs=some.text("ooocw?dpPsSnulh", max_size=40),
     its_rules=some.builds(
         rules,
         fail_after=some.sampled_from([1, 2, Threshold(count=2, window=4), Threshold(count=1, seconds=90.0)]),
         recover_after=some.integers(1, 3),
         incident_from=some.sampled_from([None, Verdict.WARNING, Verdict.CRITICAL]),
+        crit=some.sampled_from([(), ABOVE]),
+        warn=some.sampled_from([(), CHANGED]),
     ),
 )
 def test_the_short_way_of_a_check_that_stays_well_ends_where_the_long_one_does(signs: str, its_rules: Rules) -> None:
@@ -773,7 +804,7 @@ def test_the_short_way_of_a_check_that_stays_well_ends_where_the_long_one_does(s
         elif sign == "n":
             story.gap()
         else:
-            before, seen = story.state, disks(root="o", home="c") if sign == "d" else look(sign)
+            before, seen = story.state, disks(root="o", home="c") if sign == "d" else measuring(sign)
             story.look(seen)
             if practice._stays_well(before, seen, its_rules):
                 [*_, last] = story.inputs
