@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 from agent.backups import Job, Kind, Outcome, Setting
-from agent.backups.restic import locks, sound, unfinished
+from agent.backups.restic import locks, sound
 from agent.backups.restic import outcome as outcomes
 from agent.backups.restic.locks import Lock, Register
 from agent.backups.restic.outcome import Message, Version
@@ -97,6 +97,8 @@ class Restic:
 
     def clear_unfinished(self) -> Ended | None:
         """Clear away what a killed init left in a repository elsewhere; why none may be founded there, if so."""
+        from agent.backups.restic import unfinished  # and with it HTTP and TLS: most jobs found no repository
+
         refusal = unfinished.clear(self._reach, self.place, self.deadline)
         return None if refusal is None else Ended(outcome=refusal[0], errors=(refusal[1],))
 
