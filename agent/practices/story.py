@@ -91,13 +91,13 @@ def _stays_well(state: CheckState, look: Look, rules: Rules) -> bool:
     return (
         one is not None
         and len(state.instances) == 1
-        and _is_within(one, look, rules)
         and one.raw is Verdict.OK
         and one.hard is Verdict.OK
         and one.ok_run == rules.recover_after
         and not (one.calm_run or one.warn_run or one.crit_run or one.recent or one.absent)
         and one.warn_first_us is None
         and one.crit_first_us is None
+        and _is_within(one, look, rules)
     )
 
 

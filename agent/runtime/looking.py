@@ -158,8 +158,8 @@ class Looker:
             return [self._reached(host, unclear, begun_us, begun_ns), *results]
         seen = Look(verdict=Verdict.OK, summary=f"{host.name} answers")
         results = [self._reached(host, seen, begun_us, begun_ns)]
+        is_device = host.connection is Connection.NETWORK_CLI
         for check, section in zip(checks, sections, strict=False):
-            is_device = host.connection is Connection.NETWORK_CLI
             found = await self._parsed(host, check, section) if is_device else self._read(check, section)
             results.append(self._result(check, found, begun_us, begun_ns))
         return results

@@ -68,9 +68,7 @@ def connect(
             _log_in(transport, host, deadline)
         else:
             _say_password(transport, host, password)
-        transport.auth_handler = (
-            None  # the login is done; kept for a thousand hosts, what is left of it weighs megabytes
-        )
+        transport.auth_handler = None  # nobody asks it any more, and those of a thousand hosts weigh megabytes
     return transport
 
 
