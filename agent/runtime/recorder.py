@@ -5,12 +5,14 @@ Up to a batch may be lost in a crash; the inputs of decisions never go this way.
 
 from collections.abc import Awaitable, Container, Sequence
 
-from agent.clock import Clock
+from agent.clock import MICROSECONDS, Clock
 from agent.model.look import Result
 from agent.runtime.memories import Due, Memories
 from agent.runtime.workers import Workers
 from agent.store import looks, memories, packing, samples
 from agent.store.engine import Store
+
+_LATE_US = 60 * MICROSECONDS  # an hour is packed so much after its end: its last looks may still wait to be written
 
 
 class Recorder:
@@ -86,6 +88,6 @@ class Recorder:
 
     def _pack_piece(self) -> bool:
         with self._store.write(is_news=False) as tx:
-            done = packing.piece(tx, self._clock.now(), self._packed)
+            done = packing.piece(tx, self._clock.now() - _LATE_US, self._packed)
         self._packed = done  # now that it is durable
         return done is not None

@@ -150,7 +150,7 @@ def _first_types(pins: Path, host: Host) -> list[str]:
 def _greet(transport: Transport, first: Sequence[str]) -> None:
     transport.set_log_channel(_CHANNEL)
     # the cut-off keeps the time, on a better clock
-    transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = 3600
+    transport.banner_timeout = transport.auth_timeout = 3600
     security = transport.get_security_options()
     usual = security.key_types
     able = [name for name in first if name.removesuffix(authorities.CERTIFIED) in usual]

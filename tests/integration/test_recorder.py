@@ -14,6 +14,7 @@ from agent.store import looks, samples
 from agent.store.engine import Store
 from agent.store.packed import HOUR_US
 from agent.store.samples import Name
+from tests.fakes.clock import ToldClock
 
 
 class Disk:
@@ -122,6 +123,32 @@ def test_packing_that_could_not_be_written_goes_on_where_it_was_and_loses_nothin
         left = reader.exec_driver_sql("SELECT count(*) FROM sample_batches").scalar_one()
         found = [samples.read(reader, Name(key, "", "load1"), at_us - 10**6, at_us + 10**6) for key in keys]
     assert (left, [len(some) for some in found]) == (0, [1] * len(keys))
+    workers.close()
+    store.close()
+
+
+def test_a_look_that_is_written_after_its_hour_is_packed_with_it(tmp_path: Path) -> None:
+    clock, workers, key = ToldClock(), Workers(1), "s/c/load@web"
+    clock.now_us = hour_us = clock.now_us // HOUR_US * HOUR_US
+    store = Store.open(tmp_path / "state", SystemClock(), migrate=True)
+    recorder, seconds = Recorder(store, clock, workers), (-60, -10, -1)
+
+    async def work() -> None:
+        for second in seconds:
+            recorder.note(seen(key, hour_us + second * 1_000_000, load1=1.0))
+            if second < -1:
+                await recorder.flush()
+        clock.pass_seconds(1)
+        await recorder.pack()  # while the last one waits
+        await recorder.flush()
+        clock.pass_seconds(120)
+        await recorder.pack()
+
+    asyncio.run(work())
+    with store.read() as reader:
+        found = samples.read(reader, Name(key, "", "load1"), hour_us - HOUR_US, hour_us + HOUR_US)
+        left = reader.exec_driver_sql("SELECT count(*) FROM sample_batches").scalar_one()
+    assert ([sample.at_us - hour_us for sample in found], left) == ([second * 1_000_000 for second in seconds], 0)
     workers.close()
     store.close()
 
