@@ -31,6 +31,7 @@ MICROSECONDS = 1_000_000
 NOTHING: tuple[Decision, ...] = ()
 STILL = "it still fails"
 _NEW = Instance()
+_GRAVE = frozenset({Verb.OPEN, Verb.REOPEN, Verb.TRY_REMEDY})
 
 Outcome = tuple[CheckState, tuple[Decision, ...]]
 
@@ -269,6 +270,11 @@ def _forget_soft(state: CheckState) -> CheckState:
     if instances == state.instances and since == state.unknown_since_us:
         return state
     return dataclasses.replace(state, instances=instances, unknown_since_us=since)
+
+
+def is_grave(state: CheckState, given: Result, rules: Rules) -> bool:
+    """Whether a result would be told or acted upon: then it had better be a failure of its own."""
+    return any(one.verb in _GRAVE for one in step(state, given, rules)[1])
 
 
 def wants_retry(state: CheckState) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from agent.model.check import Check, reach_key
+from agent.model.check import Check
 from agent.model.decision import Decision, Input, Parents, Proof, Tick, Verb, WindowEdge
 from agent.model.host import Host
 from agent.model.look import Result, Verdict
@@ -11,6 +11,7 @@ from agent.practices import story
 from agent.runtime.asking import Asking
 from agent.runtime.book import Book
 from agent.runtime.desk import AGENT, Desk
+from agent.runtime.doubts import Doubts
 from agent.runtime.foresight import Foresight
 from agent.runtime.recorder import Recorder
 from agent.runtime.remedies import Remedies
@@ -29,6 +30,7 @@ class Pipeline:
         self._desk = desk
         self._recorder = recorder
         self._workers = workers
+        self._doubts = Doubts(book)
         self._windows = Windows(book)
         self._turn = asyncio.Lock()
         self._asking = Asking(book=book, recorder=recorder, remedies=remedies, workers=workers, turn=self._turn)
@@ -36,12 +38,21 @@ class Pipeline:
 
     async def watch(self, host: Host | None, checks: Sequence[Check]) -> list[Result]:
         """Look at all that is due on one host, and follow every result through."""
-        results = await self._looker.look(host, self._within_reach(host, checks))
-        if host is not None and self._casts_doubt_on(host, results):
-            results = [*await self._looker.look(host, [self._book.policies.checks[reach_key(host.name)]]), *results]
+        results = await self._looker.look(host, self._doubts.within_reach(host, checks))
+        if doubted := self._doubts.of_host(host, results):
+            results = [*await self._looker.look(host, doubted), *results]
+        return await self._see_all(host, results, set())
+
+    async def _see_all(self, host: Host | None, results: Sequence[Result], asked: set[str]) -> list[Result]:
+        """Every parent before its children; what would be told asks its parents once more before it is believed."""
+        seen: list[Result] = []
         for result in self._book.in_order(results):
+            if doubted := self._doubts.of_parents(result, asked):
+                asked.update(check.key for check in doubted)
+                seen += await self._see_all(host, await self._looker.look(host, doubted), asked)
             await self.see(result)
-        return results
+            seen.append(result)
+        return seen
 
     async def see(self, result: Result) -> None:
         """One result: what suppresses it first, then what it means, then whom it is evidence for."""
@@ -124,16 +135,3 @@ class Pipeline:
         silenced = self._windows.silence(check, now_us)
         if silenced != self._book.state(check.key).silenced and (silenced or not only_begun):
             await self.follow(check.key, WindowEdge(at_us=now_us, silenced=silenced))
-
-    def _within_reach(self, host: Host | None, checks: Sequence[Check]) -> Sequence[Check]:
-        """A check that the agent makes itself is left out while its host cannot be reached: its last value stands."""
-        if host is None or not host.is_remote or not self._book.state(reach := reach_key(host.name)).is_failing:
-            return checks
-        return [check for check in checks if check.kind == "reach" or reach not in check.rules.needs]
-
-    def _casts_doubt_on(self, host: Host, results: Sequence[Result]) -> bool:
-        """A failure seen from here is first a question about the host: is it there at all?"""
-        reach = reach_key(host.name)
-        if reach not in self._book.policies.checks or any(result.key == reach for result in results):
-            return False
-        return any(result.look.verdict is Verdict.CRITICAL for result in results)

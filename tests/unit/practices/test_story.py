@@ -62,6 +62,34 @@ def test_the_bound_that_tripped_is_part_of_the_why() -> None:
     )
 
 
+# what had better be its own failure
+
+
+@pytest.mark.parametrize(
+    ("fail_after", "before", "sign", "is_grave"),
+    [
+        (2, "o", "c", False),  # still soft
+        (2, "oc", "c", True),
+        (1, "o", "w", False),  # incidents are from critical on
+        (1, "o", "c", True),
+        (1, "c", "c", False),  # told already
+        (1, "co", "c", True),  # opened again
+        (1, "c", "o", False),
+    ],
+)
+def test_what_is_told_or_acted_upon_is_grave(*, fail_after: int, before: str, sign: str, is_grave: bool) -> None:
+    story = Story(rules(fail_after=fail_after))
+    story.see(before)
+    given = Result(key=KEY, begun_us=story.at_us, ended_us=story.at_us + SECOND, look=look(sign))
+    assert practice.is_grave(story.state, given, story.rules) is is_grave
+
+
+def test_a_remedy_is_grave_where_no_incident_is_wanted() -> None:
+    story = Story(remedied(RESTART, incident_from=None))
+    given = Result(key=KEY, begun_us=START, ended_us=START, look=look("c"))
+    assert practice.is_grave(story.state, given, story.rules)
+
+
 # instances
 
 
