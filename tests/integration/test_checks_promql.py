@@ -5,7 +5,6 @@ import contextlib
 import json
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from agent.checks.promql import Promql, PromqlOptions
 from agent.clock import Deadline, SystemClock
 from agent.model.look import Look, Verdict
 from agent.secrets import Secrets
-from tests.lab.wait import until
+from tests.lab.wait import in_time, until
 
 
 async def reach(
@@ -151,13 +150,12 @@ async def answered(data: bytes, *, heard: list[bytes] | None = None, timeout: fl
     ],
 )
 def test_what_is_no_answer_is_unknown(data: bytes, words: str) -> None:
-    begun = time.monotonic()
-    look = asyncio.run(answered(data, timeout=8.0 if data else 0.3))
+    with in_time(0.3):
+        look = asyncio.run(answered(data, timeout=30.0 if data else 0.3))
     assert look.verdict is Verdict.UNKNOWN
     assert look.summary.startswith(words)
     assert look.summary.isprintable()
     assert not look.metrics
-    assert time.monotonic() - begun < 8
 
 
 def test_too_many_series_are_unknown() -> None:

@@ -21,7 +21,7 @@ from agent.model.look import Look, Verdict
 from agent.secrets import Secrets
 from tests.lab.certificates import Authority
 from tests.lab.databases import PASSWORD, USER, running_mariadb, running_postgresql
-from tests.lab.wait import until
+from tests.lab.wait import in_time, until
 
 pytestmark = pytest.mark.xdist_group("databases")
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -131,10 +131,9 @@ class TestServers:
 
     def test_a_query_that_takes_too_long_is_cancelled_there_as_well(self, server: Server) -> None:
         sleep = "pg_sleep" if server.scheme == "postgresql" else "sleep"
-        begun = time.monotonic()
-        look = ask(server, f"SELECT {sleep}(7)", timeout=0.5)
+        with in_time(0.5):
+            look = ask(server, f"SELECT {sleep}(60)", timeout=0.5)
         assert (look.verdict, look.summary) == (Verdict.CRITICAL, "no answer within 0.5 s")
-        assert time.monotonic() - begun < 3
         table = "pg_stat_activity" if server.scheme == "postgresql" else "information_schema.processlist"
         column = "query" if server.scheme == "postgresql" else "info"
         state = " AND state = 'active'" if server.scheme == "postgresql" else ""
@@ -289,11 +288,10 @@ async def asked_by(behave: Behaviour, scheme: str, timeout: float) -> Look:  # n
     ],
 )
 def test_what_is_no_database_is_critical_within_the_deadline(behave: Behaviour, scheme: str) -> None:
-    begun = time.monotonic()
-    look = asyncio.run(asked_by(behave, scheme, 0.4))
+    with in_time(0.4):
+        look = asyncio.run(asked_by(behave, scheme, 0.4))
     assert look.verdict is Verdict.CRITICAL
     assert look.summary
-    assert time.monotonic() - begun < 3
 
 
 SASL = b"R\0\0\0\x17\0\0\0\nSCRAM-SHA-256\0\0"
@@ -415,10 +413,9 @@ def test_a_file_says_no_more_than_a_server_may(file: Path) -> None:
 
 
 def test_an_endless_query_of_a_file_ends(file: Path) -> None:
-    begun = time.monotonic()
-    look = ask_file(file, "WITH a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a) SELECT max(x) FROM a", timeout=0.3)
+    with in_time(0.3):
+        look = ask_file(file, "WITH a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a) SELECT max(x) FROM a", timeout=0.3)
     assert (look.verdict, look.summary) == (Verdict.CRITICAL, "no answer within 0.3 s")
-    assert time.monotonic() - begun < 2
 
 
 # options

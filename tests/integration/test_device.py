@@ -28,7 +28,7 @@ from agent.transports.device import MOST_BYTES, device_pool, platform
 from agent.transports.ssh import SshPool
 from tests.lab.peer import Peer, Play, prompting, ssh_peer
 from tests.lab.router import Router, running_router
-from tests.lab.wait import until
+from tests.lab.wait import in_time, until
 
 CLOCK = SystemClock()
 PASSWORD = "let-me-in"
@@ -223,10 +223,9 @@ def test_a_device_that_falls_silent_costs_its_time_alone(pool: SshPool) -> None:
 
     with ssh_peer(silent, password=PASSWORD) as peer:
         host = switch(peer, pool)
-        begun = CLOCK.boottime()
-        sections = pool.run_batch(host, [("show clock", 1.0), ("show version", 5.0)], soon())
+        with in_time(1.0):
+            sections = pool.run_batch(host, [("show clock", 1.0), ("show version", 30.0)], soon(40.0))
         assert [section.timed_out for section in sections] == [True, True]
-        assert (CLOCK.boottime() - begun) / 1e9 < 8
         asked = ("show clock", "show version")
         looks = [Cli.read(one, CliOptions(command=two), "cisco_ios") for one, two in zip(sections, asked, strict=True)]
     assert [(look.verdict, look.summary) for look in looks] == [
@@ -236,11 +235,10 @@ def test_a_device_that_falls_silent_costs_its_time_alone(pool: SshPool) -> None:
 
 
 def test_a_device_without_a_prompt_is_unreachable_in_time(pool: SshPool) -> None:
-    with ssh_peer(lambda channel: until(lambda: channel.closed, 10, "hung up"), password=PASSWORD) as peer:
-        host, begun = switch(peer, pool), CLOCK.boottime()
-        with pytest.raises(TransportError, match="did not answer in time"):
+    with ssh_peer(lambda channel: until(lambda: channel.closed, 60, "hung up"), password=PASSWORD) as peer:
+        host = switch(peer, pool)
+        with in_time(1.5), pytest.raises(TransportError, match="did not answer in time"):
             pool.run_batch(host, [("show clock", 1.0)], soon(1.5))
-        assert (CLOCK.boottime() - begun) / 1e9 < 5
 
 
 def test_without_its_platform_a_device_cannot_be_looked_at(pool: SshPool) -> None:

@@ -31,9 +31,9 @@ from tests.lab.bounds import MOST_MEMORY, bounded
 from tests.lab.peer import Raw
 from tests.lab.sshd import Sshd
 from tests.lab.stage import HERE, PASSWORD, PROMPT, Stage, printing, public, saying
+from tests.lab.wait import LATE_SECONDS
 
 Row = Callable[[Stage], None]
-LATE_SECONDS = 10.0  # beyond its deadline, for a machine that has much to do
 NEIGHBOUR_SECONDS = 5.0  # for one who is well, on such a machine
 STALL_SECONDS = 2.0  # for which nobody else may have to wait, on such a machine
 NEVER, GIGABYTE = "never-said", 1_000_000_000

@@ -16,6 +16,7 @@ import pytest
 from agent.clock import Deadline, SystemClock
 from agent.errors import AgentError, ToolError
 from agent.transports import child, shim
+from tests.lab.wait import in_time
 
 CLOCK = SystemClock()
 CANARY = "canary-7f3a"
@@ -170,9 +171,8 @@ def test_what_a_child_leaves_running_when_it_ends_by_itself_is_left_alone(tmp_pa
 
 
 def test_who_holds_the_output_open_does_not_delay_the_return_code(tmp_path: Path) -> None:
-    started = CLOCK.boottime()
-    assert run(tmp_path / "run", script(f"sleep 60 & echo $! > {tmp_path}/pid; echo done")).exit_code == 0
-    assert (CLOCK.boottime() - started) / 1e9 < 10
+    with in_time(0.0):
+        assert run(tmp_path / "run", script(f"sleep 60 & echo $! > {tmp_path}/pid; echo done")).exit_code == 0
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
@@ -284,9 +284,7 @@ def test_an_orphan_is_reaped_by_the_shim(tmp_path: Path) -> None:
 
 def test_the_shim_is_small_and_imports_nothing_heavy(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
-    started = CLOCK.boottime()
     who = child.launch(tmp_path / "run", script(f"read line < {tmp_path}/gate"), CLOCK)
-    assert (CLOCK.boottime() - started) / 1e9 < 2
     status = Path(f"/proc/{who.pid}/status").read_text()
     resident = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
     assert resident < 25_000

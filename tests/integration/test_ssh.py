@@ -26,6 +26,7 @@ from tests.lab.host import LabHost
 from tests.lab.lab import Lab
 from tests.lab.network import command
 from tests.lab.sshd import Sshd, host_of, pin, running_sshd
+from tests.lab.wait import in_time
 
 CLOCK = SystemClock()
 
@@ -148,13 +149,12 @@ def shell_pool(shell: Sshd, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_every_shell_ends_a_slow_script_with_all_its_children_and_goes_on(shell: Sshd, shell_pool: SshPool) -> None:
     naps = [100_000 * number + os.getpid() for number in (2, 3)]  # like nobody else's
     slow = f"echo begun; (sleep {naps[0]}; true) & sh -c 'sleep {naps[1]}; true'; true"
-    begun = CLOCK.boottime()
-    section, after = shell_pool.run_batch(
-        of(shell), [(slow, 1.0), (f"pgrep -fx 'sleep ({naps[0]}|{naps[1]})'", 5.0)], soon()
-    )
+    with in_time(1.0):
+        section, after = shell_pool.run_batch(
+            of(shell), [(slow, 1.0), (f"pgrep -fx 'sleep ({naps[0]}|{naps[1]})'", 5.0)], soon()
+        )
     assert section == Section(text="begun\n", exit_code=framing.TIMED_OUT, timed_out=True)
     assert after == Section(text="", exit_code=1)
-    assert CLOCK.boottime() - begun < 5_000_000_000
 
 
 def test_every_shell_caps_what_a_script_prints(shell: Sshd, shell_pool: SshPool) -> None:
@@ -321,11 +321,9 @@ def test_an_unknown_key_is_refused_and_taking_a_pin_back_ends_a_kept_connection(
 )
 def test_a_host_that_cannot_be_dialled(address: str, port: int, words: str, pool: SshPool) -> None:
     host = Host(name="gone", address=address, port=port, connection=Connection.SSH)
-    begun = CLOCK.boottime()
-    with pytest.raises(TransportError, match=words) as caught:
+    with in_time(2.0), pytest.raises(TransportError, match=words) as caught:
         pool.run_batch(host, [("true", 5.0)], soon(2.0))
     assert caught.value.hint
-    assert CLOCK.boottime() - begun < 3_000_000_000
 
 
 def test_a_key_that_cannot_be_used_is_named_with_its_reason(
@@ -435,17 +433,16 @@ def test_a_host_that_vanishes_in_mid_batch_is_noticed_before_the_deadline(lab: L
         except TransportError as error:
             errors.append(error)
 
-    begun = CLOCK.boottime()
     thread = threading.Thread(target=ask)
-    thread.start()
-    there.exec("until [ -e /run/asked ]; do sleep 0.01; done; rm /run/asked")
-    there.cut()
-    try:
-        thread.join(30)
-    finally:
-        there.join()
+    with in_time(20.0):
+        thread.start()
+        there.exec("until [ -e /run/asked ]; do sleep 0.01; done; rm /run/asked")
+        there.cut()
+        try:
+            thread.join(40)
+        finally:
+            there.join()
     assert len(errors) == 1
-    assert CLOCK.boottime() - begun < 20_000_000_000
     assert pool.run_batch(host, [("echo back", 5.0)], soon())[0].text == "back\n"
 
 

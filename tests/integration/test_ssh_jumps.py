@@ -21,7 +21,7 @@ from agent.transports import known_hosts
 from agent.transports.ssh import Counts, SshPool
 from tests.lab.lab import Lab
 from tests.lab.sshd import Sshd, host_of, pin, running_sshd
-from tests.lab.wait import until
+from tests.lab.wait import in_time, until
 
 CLOCK = SystemClock()
 
@@ -232,10 +232,8 @@ def test_a_jump_host_that_falls_silent_is_named_by_the_deadline_and_replaced(
     for process in stopped:
         process.send_signal(signal.SIGSTOP)
     try:
-        begun = CLOCK.boottime()
-        with pytest.raises(TransportError, match=r"jump host bastion .*fell silent"):
+        with in_time(1.0), pytest.raises(TransportError, match=r"jump host bastion .*fell silent"):
             echo(pool, behind(sshd, hop, name="two"), soon(1.0))
-        assert CLOCK.boottime() - begun < 3_000_000_000
         assert echo(pool, behind(sshd, hop, name="two"))
     finally:
         for process in stopped:
@@ -284,10 +282,8 @@ def test_a_host_behind_that_floods_or_stalls_is_cut_off_alone(
         pin(pins, host_of(flooding, "any"), flooding)
         with pytest.raises(OutputLimitError):
             echo(pool, behind(flooding, hop, name="flood"))
-    begun = CLOCK.boottime()
-    with pytest.raises(OutputLimitError, match="did not finish in time"):
-        pool.run_batch(behind(sshd, hop, name="slow"), [("sleep 7", 10.0)], soon(1.0))
-    assert CLOCK.boottime() - begun < 3_000_000_000
+    with in_time(1.0), pytest.raises(OutputLimitError, match="did not finish in time"):
+        pool.run_batch(behind(sshd, hop, name="slow"), [("sleep 60", 70.0)], soon(1.0))
     echo(pool, well)
     counts = pool.counts()
     assert (counts.connections, counts.jumps) == (3, 1)
@@ -307,10 +303,9 @@ def test_a_host_behind_that_swallows_everything_does_not_cost_the_others_their_j
             caller.setblocking(False)
             caller.connect_ex(full.getsockname())
         hole = dataclasses.replace(behind(sshd, hop, name="hole"), port=full.getsockname()[1])
-        begun = CLOCK.boottime()
-        with pytest.raises(TransportError, match="cannot be reached from the jump host bastion: no answer in time"):
+        words = "cannot be reached from the jump host bastion: no answer in time"
+        with in_time(3.0), pytest.raises(TransportError, match=words):
             echo(pool, hole, soon(3.0))  # a fifth of it is for the jump host to say that it is there
-        assert CLOCK.boottime() - begun < 5_000_000_000
     echo(pool, well)
     assert pool.counts() == Counts(connections=1, jumps=1, round_trips=2)
 
