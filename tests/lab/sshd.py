@@ -80,6 +80,7 @@ def running_sshd(
 ) -> Iterator[Sshd]:
     """An sshd with a fresh host key and extra lines of sshd_config for as long as the block lasts.
 
+    Whoever logs in is at home in the folder: what this machine's user has in his own home is no part of a host.
     `before` is a command that becomes the sshd that it is told to run.
     """
     host_key, key_file, log = folder / "host_key", folder / "id_user", folder / "sshd.log"
@@ -90,7 +91,8 @@ def running_sshd(
     address = f"127.{64 + os.getpid() % 64}.{os.getpid() // 64 % 250 + 1}.1"
     port = _free_port(address)
     config = folder / "sshd_config"
-    config.write_text("\n".join([*options, *_config(host_key, key_file, address, port), ""]))  # the first value counts
+    lines = [*options, *_config(host_key, key_file, address, port), f"SetEnv HOME={folder}", ""]
+    config.write_text("\n".join(lines))  # the first value counts
     with log.open("wb") as output:
         child = subprocess.Popen(
             [*before, "/usr/sbin/sshd", "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=output
