@@ -222,6 +222,7 @@ def test_a_pull_that_is_killed_saves_nothing_and_the_next_one_goes_on(far: Far) 
         started.kill()
         assert started.wait(60) != 0
     assert len(far.vault.snapshots().snapshots) == 1
+    assert not (work.parent / "settled").exists()
     again = far.backup("01C")
     assert (again.outcome, again.faults) == (Outcome.OK, ())
     assert Path(f"{far.tree}{source}/large").read_bytes() == (source / "large").read_bytes()

@@ -16,34 +16,39 @@ _RECORD = re.compile(
     rb"([a-zA-Z?])/([0-7]{1,5})/(\d{1,10})/(\d{1,10})/(\d{1,19})/(-?\d{1,19})\.(\d{9})\d*/(-?\d{1,19})\.(\d{9})\d*"
     rb"/(\d{1,20})/(\d{1,20})/(\d{1,10})"
 )
+_TREE = b"\0=tree\0"
 _TOO_LONG = 4096  # bytes of a path (PATH_MAX)
-DEEPEST = _TOO_LONG // 2  # folders in each other, on such a path
 _HINT = "the target's answer makes no sense: look at it by hand, with: ssh HOST find PATH"
-# What is printed: records of fields and path and link target, each ended by NUL; marks begin with `=`.
+# What is printed: records of fields and path and link target, each ended by NUL; marks begin with `=`. First the sources
+# with the folders above them, then all that is in them.
 _SCRIPT = r"""
 export LC_ALL=C
+format=FORMAT
 printf '=now %s\0=tools' "$(date +%s)"
 for tool in rsync tar; do command -v "$tool" >/dev/null 2>&1 && printf ' %s' "$tool"; done
 printf '\0'
 if ! find / -maxdepth 0 -printf '' 2>/dev/null; then exit 90; fi
 show() { find -P "$@" || failed=1; }
 failed=0
-one() {
-    folder=$(readlink -f -- "$(dirname -- "$1")") || { printf '=missing %s\0' "$1"; return; }
-    name=$(basename -- "$1")
-    case $1 in /) path=/ ;; *) path=${folder%/}/$name ;; esac
-    if [ ! -e "$path" ] && [ ! -L "$path" ]; then printf '=missing %s\0' "$1"; return; fi
+set -- SOURCES
+for given do
+    shift
+    folder=$(readlink -f -- "$(dirname -- "$given")") || { printf '=missing %s\0' "$given"; continue; }
+    case $given in /) path=/ ;; *) path=${folder%/}/$(basename -- "$given") ;; esac
+    if [ ! -e "$path" ] && [ ! -L "$path" ]; then printf '=missing %s\0' "$given"; continue; fi
     printf '=source %s\0' "$path"
     up=$path
     while [ "$up" != / ]; do
         up=$(dirname -- "$up")
         show "$up" -maxdepth 0 -printf "$format"
     done
-    PRUNED
-}
-SOURCES
+    set -- "$@" "$path"
+done
+printf '=tree\0'
+for path do PRUNED; done
 printf '=end %s\0' "$failed"
 """
+_PLACES = re.compile("FORMAT|SOURCES|PRUNED")
 
 
 class Item(NamedTuple):
@@ -67,6 +72,7 @@ class Item(NamedTuple):
 class Listing:
     """A whole answer: the sources by their real names, what is missing, the tools there, and the raw records.
 
+    `heads` are the records of the folders above the sources, `tree` those of the sources and of all in them.
     `is_complete`: every folder could be read; only then what is not there is known to be gone. `now_s` is the
     target's clock when it began.
     """
@@ -76,7 +82,13 @@ class Listing:
     tools: frozenset[str]
     now_s: int
     is_complete: bool
-    records: bytes
+    heads: bytes
+    tree: bytes
+
+    @property
+    def records(self) -> bytes:
+        """All of them."""
+        return self.heads + self.tree
 
 
 def script(paths: Sequence[str], pruned: Sequence[str], *, one_file_system: bool) -> str:
@@ -85,27 +97,28 @@ def script(paths: Sequence[str], pruned: Sequence[str], *, one_file_system: bool
     words = ["show", '"$path"', *(["-xdev"] if one_file_system else [])]
     if pruned:
         words += ["\\(", " -o ".join(pruned), "\\)", "-prune", "-o"]
-    sources = [f"one {shlex.quote(path)}" for path in paths]
-    head = f"format='{_FIELDS}/%p\\0%l\\0'\n"
-    return head + _SCRIPT.replace("PRUNED", " ".join([*words, *printing])).replace("SOURCES", "\n".join(sources))
+    texts = {
+        "FORMAT": shlex.quote(f"{_FIELDS}/%p\\0%l\\0"),
+        "SOURCES": shlex.join(paths),
+        "PRUNED": " ".join([*words, *printing]),
+    }
+    return _PLACES.sub(lambda found: texts[found[0]], _SCRIPT)
 
 
 def read(answer: bytes) -> Listing:
     """The answer, parted; ToolError when it was cut short."""
-    fields = answer.split(b"\0")
-    if (
-        len(fields) < 4
-        or fields.pop()
-        or not fields[0].startswith(b"=now ")
-        or fields[-1] not in {b"=end 0", b"=end 1"}
-    ):
+    head, _, rest = answer.partition(_TREE)
+    tree, _, end = rest.rpartition(b"=end ")
+    fields = head.split(b"\0")
+    is_whole = end in {b"0\0", b"1\0"} and tree[-1:] in {b"", b"\0"}
+    if not is_whole or len(fields) < 2 or not fields[0].startswith(b"=now "):
         raise ToolError("the list of files was cut short", hint="run it again; look at the connection to the host")
     marks: dict[bytes, list[str]] = {b"=source": [], b"=missing": []}
-    kept: list[bytes] = []
-    place, end = 2, len(fields) - 1
-    while place < end:
-        if not fields[place].startswith(b"="):  # a record begins with a letter; its second half may be anything
-            kept += fields[place : place + 2]
+    heads: list[bytes] = []
+    place = 2
+    while place < len(fields):
+        if not fields[place].startswith(b"="):  # a record begins with a letter, and is a pair
+            heads += fields[place : place + 2]
             place += 2
             continue
         mark, _, name = fields[place].partition(b" ")
@@ -118,8 +131,9 @@ def read(answer: bytes) -> Listing:
         missing=tuple(marks[b"=missing"]),
         tools=frozenset(fields[1].decode("ascii", "replace").split()[1:]),
         now_s=int(re.sub(rb"\D", b"", fields[0])[:18] or b"0"),
-        is_complete=fields[-1] == b"=end 0",
-        records=b"\0".join([*kept, b""]),
+        is_complete=end == b"0\0",
+        heads=b"\0".join([*heads, b""]),
+        tree=tree,
     )
 
 

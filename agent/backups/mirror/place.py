@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from agent.backups.mirror import listing
 from agent.backups.mirror.listing import Item
+from agent.backups.mirror.same import Tally
 from agent.backups.mirror.tree import Tree, is_as_listed
 from agent.backups.restic.paths import MIRRORS
 from agent.errors import AgentError, ToolError
@@ -31,12 +33,13 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.tree, self.work = folder / "tree", folder / "work"
-        self._listing, self._boot, self._question = folder / "listing", folder / "boot", folder / "question"
+        self._listing, self._boot, self._settled = folder / "listing", folder / "boot", folder / "settled"
 
     def prepare(self) -> None:
         """Make what is missing, and clear away what a pull that was killed left behind; the tree stays."""
         if not self.tree.is_dir():
             self._listing.unlink(missing_ok=True)  # it told of a tree that somebody removed
+            self.unsettle()
             self.tree.mkdir(mode=0o700)
         self.clear()
 
@@ -46,26 +49,25 @@ class Place:
             shutil.rmtree(self.work)
         self.work.mkdir(mode=0o700)
 
-    def known(self, boot_id: str) -> bytes:
-        """The records of what the tree holds, byte by byte as the target told them; empty when that is not certain.
+    def settled(self, fingerprint: str, boot_id: str) -> Tally | None:
+        """What the tree holds, when it is the answer of this fingerprint in full; None when that is not certain.
 
         What was written shortly before a crash may not have reached the disk: after a boot, nothing is certain.
         """
-        return self._told() if self._boot_was(boot_id) else b""
-
-    def answered(self) -> str:
-        """The question to which the tree is the answer, in full; empty while it is that to none."""
         try:
-            return self._question.read_text(encoding="ascii")
-        except FileNotFoundError:
-            return ""
+            of, boot, files, folders = json.loads(self._settled.read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+        return Tally(files=files, folders=folders) if (of, boot) == (fingerprint, boot_id) else None
 
-    def answer(self, question: str) -> None:
-        """The tree answers this question now."""
-        if not question:
-            self._question.unlink(missing_ok=True)
-        elif question != self.answered():
-            self._question.write_text(question, encoding="ascii")
+    def settle(self, fingerprint: str, boot_id: str, tally: Tally) -> None:
+        """The tree is the answer of this fingerprint from now on."""
+        told = json.dumps([fingerprint, boot_id, tally.files, tally.folders])
+        self._settled.write_text(told, encoding="ascii")
+
+    def unsettle(self) -> None:
+        """The tree is about to change."""
+        self._settled.unlink(missing_ok=True)
 
     def _told(self) -> bytes:
         try:

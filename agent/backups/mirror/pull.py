@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import hashlib
 import shlex
 import shutil
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from agent.backups.mirror.line import Line
 from agent.backups.mirror.listing import Item, Listing
 from agent.backups.mirror.place import Place, held
 from agent.backups.mirror.plan import Plan
-from agent.backups.mirror.same import above, lasting, same
+from agent.backups.mirror.same import Tally, above, fingerprint, lasting
 from agent.backups.mirror.tree import Tree, settle, touch_folders
 from agent.backups.restic import paths, patterns
 from agent.backups.restic.wanted import Wanted
@@ -95,44 +94,44 @@ class _Pull:
                 summary=f"there is nothing to save: {', '.join(self._wanted.paths)} is missing on the host",
                 hint="correct `paths` in the policy, or mount what is missing",
             )
-        question = self._question(told)
-        if self._place.answered() == question and (found := same(told, self._place.known(self._boot_id))) is not None:
-            return Pulled(tree=self._place.tree, sources=told.sources, files=found.files, folders=found.folders)
-        self._place.answer("")
+        answer = fingerprint(told, self._wanted)
+        if not self._faults and (tally := self._place.settled(answer, self._boot_id)) is not None:
+            return Pulled(tree=self._place.tree, sources=told.sources, files=tally.files, folders=tally.folders)
+        self._place.unsettle()
         now = listing.tree(told, listing.items(told.records))
         now = {path: item for path, item in now.items() if path in told.sources or not self._is_excluded(path)}
         self._known = self._place.before(self._boot_id, now.values())
-        self._pass_over(told, now)
-        todo = plan.plan(self._known, now, is_wanted=self._is_wanted(told), is_complete=told.is_complete)
+        todo = self._plan(told, now)
         if (refused := self._refusal(todo)) is not None:
             return refused
         if not todo.is_idle:
             self._follow(todo, now, told)
-        self._place.answer(question)
         only_links = [f"only the link itself: {path}" for path in told.sources if now[path].kind == "symlink"]
         kinds = [item.kind for path, item in now.items() if path not in self._torn or path in self._known]
+        tally = Tally(files=kinds.count("file"), folders=kinds.count("dir") - ("/" in now))
+        faults = (*only_links, *self._faults)
+        if not faults and self._plan(told, now).is_idle:
+            self._place.settle(answer, self._boot_id, tally)
         return Pulled(
             tree=self._place.tree,
             sources=told.sources,
             torn=frozenset(path for path in self._torn if any(paths.is_below(path, top) for top in told.sources)),
-            faults=(*only_links, *self._faults),
-            files=kinds.count("file"),
-            folders=kinds.count("dir") - ("/" in now),
+            faults=faults,
+            files=tally.files,
+            folders=tally.folders,
             fetched=len(todo.fetch),
         )
 
-    def _question(self, told: Listing) -> str:
-        """What was asked, and where: another answer to another question may be the same by chance."""
-        wanted = self._wanted
-        asked = (told.sources, wanted.paths, wanted.exclude, wanted.one_file_system)
-        return hashlib.sha256(repr(asked).encode("utf-8", "surrogateescape")).hexdigest()
+    def _plan(self, told: Listing, now: Mapping[str, Item]) -> Plan:
+        """What there is to do, from what the tree holds by now.
 
-    def _pass_over(self, told: Listing, now: Mapping[str, Item]) -> None:
-        """Folders above the sources change whenever anything beside them does: their times alone are no reason to fetch."""
+        Folders above the sources change whenever anything beside them does: their times alone are no reason to fetch.
+        """
         for path in above(told.sources):
             old, new = self._known.get(path), now.get(path)
             if old and new and lasting(old) == lasting(new):
                 self._known[path] = new
+        return plan.plan(self._known, now, is_wanted=self._is_wanted(told), is_complete=told.is_complete)
 
     def _is_wanted(self, told: Listing) -> Callable[[str], bool]:
         """Whether an entry that is no longer listed would be, were it still there."""
@@ -190,12 +189,25 @@ class _Pull:
         """Remove, fetch in portions, and remember after each what the tree holds by then."""
         if todo.fetch and not {"rsync", "tar"} & told.tools:
             raise ToolError(f"{self._line.route.host.name} has neither rsync nor tar", hint="install one of them there")
+        self._doubt(todo)
         self._remove(todo, now)
         said = ""
         for batch in plan.batches(todo.fetch):
             said = self._fetch(batch, now, told)
         if todo.fetch:
             self._look_again(todo, now, (said.splitlines() or [""])[0][:300])
+        else:
+            self._place.remember(self._known.values(), self._boot_id)
+
+    def _doubt(self, todo: Plan) -> None:
+        """Note that what is about to change is not certain, until it is: a pull may end in the midst of it.
+
+        Else what was removed, and is there again as it was (a file system that was not mounted), counted as fetched.
+        """
+        for path in (*todo.remove, *(item.path for item in todo.fetch)):
+            if path in self._known:
+                self._known[path] = listing.doubtful(self._known[path])
+        self._place.remember(self._known.values(), self._boot_id)
 
     def _remove(self, todo: Plan, now: Mapping[str, Item]) -> None:
         with Tree(self._place.tree) as mirror:

@@ -18,10 +18,10 @@ def record(path: bytes, kind: bytes = b"f", target: bytes = b"") -> bytes:
     return kind + b"/" + FIELDS + b"/" + path + b"\0" + target + b"\0"
 
 
-def answer(*parts: bytes, end: bytes = b"=end 0\0") -> bytes:
+def answer(*parts: bytes, above: bytes = b"", end: bytes = b"=end 0\0") -> bytes:
     """A whole answer with /srv as its source."""
-    head = b"=now 1700000100\0=tools rsync tar\0=source /srv\0"
-    return head + record(b"/", b"d") + record(b"/srv", b"d") + b"".join(parts) + end
+    head = b"=now 1700000100\0=tools rsync tar\0=source /srv\0" + record(b"/", b"d") + above
+    return head + b"=tree\0" + record(b"/srv", b"d") + b"".join(parts) + end
 
 
 def told(data: bytes) -> dict[str, Item]:
@@ -31,7 +31,8 @@ def told(data: bytes) -> dict[str, Item]:
 
 
 def test_an_answer_reads_as_it_was_meant() -> None:
-    seen = listing.read(answer(b"=missing /opt/x\0", record(b"/srv/a\nb\xff"), record(b"/srv/=end 0", b"l", b"=end 0")))
+    parts = (record(b"/srv/a\nb\xff"), record(b"/srv/=end 0", b"l", b"=end 0"))
+    seen = listing.read(answer(*parts, above=b"=missing /opt/x\0"))
     assert (seen.sources, seen.missing, seen.tools) == (("/srv",), ("/opt/x",), frozenset({"rsync", "tar"}))
     assert (seen.now_s, seen.is_complete) == (1700000100, True)
     entries = listing.tree(seen, listing.items(seen.records))
@@ -55,12 +56,32 @@ def test_a_folder_that_could_not_be_read_makes_the_answer_incomplete() -> None:
         answer(record(b"/srv/a"), end=b"=end 0\0")[:-30],
         answer(end=b"=end 7\0"),
         b"motd\n" + answer(),
+        answer(record(b"/srv/l", b"l", b"=end 0"), end=b""),
+        answer(record(b"/srv/=end 0"), end=b"")[:-1],
+        answer().partition(b"=tree")[0],
     ],
-    ids=["empty", "begun", "no end", "half an end", "half an entry", "another end", "a greeting before"],
+    ids=[
+        "empty",
+        "begun",
+        "no end",
+        "half an end",
+        "half an entry",
+        "another end",
+        "a greeting before",
+        "a link to an end",
+        "a name like an end",
+        "no tree",
+    ],
 )
 def test_an_answer_that_was_cut_short_is_none(data: bytes) -> None:
     with pytest.raises(ToolError, match="cut short"):
         told(data)
+
+
+@pytest.mark.parametrize("mark", [b"=source /srv/../etc\0", b"=source srv\0", b"=other /srv\0", b"f/zzz/srv/a\0\0"])
+def test_a_trick_above_the_tree_is_refused_as_well(mark: bytes) -> None:
+    with pytest.raises(ToolError, match="holds"):
+        told(answer(above=mark))
 
 
 @pytest.mark.parametrize(

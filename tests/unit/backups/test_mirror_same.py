@@ -1,14 +1,19 @@
-"""A target at which nothing has changed is known at one look; whatever might be a change is looked into."""
+"""What makes two answers of a target the same, and for how long the mirror is believed to be one."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from agent.backups.mirror.listing import Listing
-from agent.backups.mirror.same import Tally, same
+from agent.backups.mirror.place import Place
+from agent.backups.mirror.same import Tally, fingerprint
+from agent.backups.restic.wanted import Wanted
+from agent.errors import ToolError
 
 FIELDS = b"644/0/0/5/1700000000.1234567890/1700000001.0000000000/2049/17/1"
 LATER = FIELDS.replace(b"1700000001", b"1700000009")
+ALL = Tally(files=2, folders=2)
 
 
 def record(path: bytes, kind: bytes = b"f", target: bytes = b"", fields: bytes = FIELDS) -> bytes:
@@ -18,61 +23,80 @@ def record(path: bytes, kind: bytes = b"f", target: bytes = b"", fields: bytes =
 
 TOP, SRV, SHOP = record(b"/", b"d"), record(b"/srv", b"d"), record(b"/srv/shop", b"d")
 FILES = record(b"/srv/shop/a") + record(b"/srv/shop/b\n\xff") + record(b"/srv/shop/to", b"l", b"a")
-KNOWN = TOP + SRV + SHOP + FILES
 TOLD = Listing(
-    sources=("/srv/shop",), missing=(), tools=frozenset({"rsync"}), now_s=1, is_complete=True, records=KNOWN
+    sources=("/srv/shop",), missing=(), tools=frozenset({"rsync"}), now_s=1, is_complete=True, heads=TOP + SRV,
+    tree=SHOP + FILES,
 )  # fmt: skip
-ALL = Tally(files=2, folders=2)
+WANTED = Wanted.of({"paths": ["/srv/shop"]})
 
 
-def told(records: bytes = KNOWN, **change: object) -> Listing:
-    return dataclasses.replace(TOLD, records=records, **change)  # type: ignore[arg-type]  # a table of different types
+def told(**change: object) -> Listing:
+    return dataclasses.replace(TOLD, **change)  # type: ignore[arg-type]  # a table of different types
 
 
 @pytest.mark.parametrize(
     "answer",
     [
         told(),
-        told(FILES + SHOP + SRV + TOP),
-        told(TOP + KNOWN),
-        told(KNOWN + record(b"/srv/shop/door", b"s")),
-        told(TOP + record(b"/srv", b"d", fields=LATER) + SHOP + FILES),
-        told(record(b"/", b"d", fields=LATER) + SRV + SHOP + FILES),
+        told(heads=TOP + record(b"/srv", b"d", fields=LATER)),
+        told(heads=record(b"/", b"d", fields=LATER) + SRV),
+        told(now_s=2, tools=frozenset()),
     ],
-    ids=["the same", "in another order", "a folder told twice", "a socket", "a time above", "a time at the top"],
+    ids=["the same", "a time above", "a time at the top", "the time"],
 )
 def test_what_changes_nothing_is_no_change(answer: Listing) -> None:
-    assert same(answer, KNOWN) == ALL
+    assert fingerprint(answer, WANTED) == fingerprint(TOLD, WANTED)
 
 
 @pytest.mark.parametrize(
-    ("answer", "known"),
+    "answer",
     [
-        (told(), b""),
-        (told(is_complete=False), KNOWN),
-        (told(missing=("/opt",)), KNOWN),
-        (told(KNOWN + record(b"/srv/shop/c")), KNOWN),
-        (told(), KNOWN + record(b"/srv/shop/c")),
-        (told(TOP + SRV + SHOP + FILES.replace(b"1700000001", b"1700000009", 1)), KNOWN),
-        (told(TOP + SRV + record(b"/srv/shop", b"d", fields=LATER) + FILES), KNOWN),
-        (told(TOP + record(b"/srv", b"d", fields=FIELDS.replace(b"644/0", b"644/9", 1)) + SHOP + FILES), KNOWN),
-        (told(TOP + record(b"/srv", b"l", b"/opt") + SHOP + FILES), KNOWN),
-        (told(TOP + SRV + SHOP + record(b"/srv/shop/a") + b"/srv//\0\0"), KNOWN),
-        (told(sources=("/srv/shop", "/srv/other")), KNOWN),
-        (told(sources=("/srv/shop/to",)), KNOWN),
-        (told(sources=("/",)), KNOWN.replace(SRV, b"")),
-        (told(KNOWN + record(b"/srv/shop/../x", b"d")), KNOWN),
+        told(tree=SHOP + FILES + record(b"/srv/shop/c")),
+        told(tree=SHOP),
+        told(tree=SHOP + FILES.replace(b"1700000001", b"1700000009", 1)),
+        told(tree=record(b"/srv/shop", b"d", fields=LATER) + FILES),
+        told(heads=TOP + record(b"/srv", b"d", fields=FIELDS.replace(b"644/0", b"644/9", 1))),
+        told(heads=TOP + record(b"/srv", b"d", fields=FIELDS.replace(b"644/0", b"600/0", 1))),
+        told(heads=TOP + record(b"/srv", b"l", b"/opt")),
+        told(sources=("/srv/shop", "/srv/other")),
     ],
     ids=[
-        "nothing is known", "not all could be read", "a source is missing", "a file more", "a file less",
-        "a file's time", "the source's time", "an owner above", "a link above", "no entry at all",
-        "a source without an entry", "a source that is a link", "the top alone", "a trick",
+        "a file more", "a file less", "a file's time", "the source's time", "an owner above", "a mode above",
+        "a link above", "another source",
     ],
 )  # fmt: skip
-def test_whatever_may_be_a_change_is_looked_into(answer: Listing, known: bytes) -> None:
-    assert same(answer, known) is None
+def test_whatever_may_be_a_change_is_one(answer: Listing) -> None:
+    assert fingerprint(answer, WANTED) != fingerprint(TOLD, WANTED)
 
 
-def test_a_host_with_more_differences_than_folders_can_lie_in_each_other_is_not_even_read() -> None:
-    many = b"".join(record(b"/srv/shop/%d" % number) for number in range(5000))
-    assert same(told(KNOWN + many), KNOWN) is None
+@pytest.mark.parametrize(
+    "more", [{"exclude": ["*.tmp"]}, {"one_file_system": True}, {"paths": ["/srv/shop", "/srv/shop"]}], ids=str
+)
+def test_another_question_makes_another_answer(more: dict[str, object]) -> None:
+    assert fingerprint(TOLD, Wanted.of({"paths": ["/srv/shop"], **more})) != fingerprint(TOLD, WANTED)
+
+
+@pytest.mark.parametrize("heads", [TOP + b"f/zzz/srv\0\0", TOP + b"d"], ids=["no numbers", "half a record"])
+def test_no_sense_above_is_told_as_such(heads: bytes) -> None:
+    with pytest.raises(ToolError, match=r"holds|cut short"):
+        fingerprint(told(heads=heads), WANTED)
+
+
+def test_a_mirror_is_settled_for_one_answer_and_one_boot(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.prepare()
+    assert place.settled("a", "boot") is None
+    place.settle("a", "boot", ALL)
+    assert place.settled("a", "boot") == ALL
+    assert place.settled("b", "boot") is None
+    assert place.settled("a", "another boot") is None
+    place.prepare()
+    assert place.settled("a", "boot") == ALL
+    place.unsettle()
+    assert place.settled("a", "boot") is None
+
+
+@pytest.mark.parametrize("text", ["", "[", "[1]", '"abcd"', "{}", "7"])
+def test_a_note_that_was_cut_short_settles_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "settled").write_text(text)
+    assert Place(tmp_path).settled("a", "boot") is None

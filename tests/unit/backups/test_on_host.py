@@ -124,7 +124,9 @@ def node(path: str, kind: str = "file", *, second: int = 5, size: int = 3) -> di
 
 def seen(*items: Item, now_s: int = 100) -> Seen:
     """One look at the host."""
-    told = listing.Listing(sources=("/srv",), missing=(), tools=frozenset(), now_s=now_s, is_complete=True, records=b"")
+    told = listing.Listing(
+        sources=("/srv",), missing=(), tools=frozenset(), now_s=now_s, is_complete=True, heads=b"", tree=b""
+    )
     return Seen(told=told, items={one.path: one for one in items}, version=(0, 14, 0))
 
 
