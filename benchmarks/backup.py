@@ -14,6 +14,7 @@ from benchmarks.measuring import Cost, Figure, cost, result
 
 FILES = 18_000  # with fewer, the start of Python weighs more
 REPEATS = 3
+AGAIN = 5  # unchanged backups after each first one
 FIRST_LIMIT, UNCHANGED_LIMIT = 1.20, 1.15  # times restic alone
 
 
@@ -66,15 +67,20 @@ def found(first: Path, *others: Path) -> None:
         shutil.copytree(first, other)
 
 
-def turn(folder: Path, source: Path, **other: Any) -> tuple[tuple[Cost, Cost], tuple[Cost, Cost]]:
-    """What a first and an unchanged backup cost, ours and bare, each in a fresh repository."""
-    costs: dict[str, list[Cost]] = {"ours": [], "bare": []}
-    found(*(folder / name for name in costs))
-    for exec_id in ("01A", "01B"):
-        costs["bare"].append(bare(folder / "bare", source))
-        costs["ours"].append(ours(folder / "ours", source, exec_id, **other))
+def turn(folder: Path, source: Path, **other: Any) -> list[tuple[Cost, Cost]]:
+    """What a backup costs, ours and bare, in fresh repositories: the first, then those in which nothing has changed."""
+    found(folder / "bare", folder / "ours")
+    pairs = []
+    for number in range(1 + AGAIN):
+        alone = bare(folder / "bare", source)
+        pairs.append((ours(folder / "ours", source, f"01{number}", **other), alone))
     shutil.rmtree(folder)
-    return (costs["ours"][0], costs["bare"][0]), (costs["ours"][1], costs["bare"][1])
+    return pairs
+
+
+def parted(turns: Sequence[Sequence[tuple[Cost, Cost]]]) -> tuple[list[tuple[Cost, Cost]], list[tuple[Cost, Cost]]]:
+    """The first backup of each turn, and all others."""
+    return [one[0] for one in turns], [pair for one in turns for pair in one[1:]]
 
 
 def figures(name: str, pairs: Sequence[tuple[Cost, Cost]], limit: float | None) -> Iterator[Figure]:
@@ -101,7 +107,7 @@ def main() -> dict[str, Any]:
         plant(source)
         os.sync()
         turns = [turn(Path(top) / str(number), source) for number in range(REPEATS)]
-    first, unchanged = zip(*turns, strict=True)
+    first, unchanged = parted(turns)
     return result(
         f"a backup of {FILES} files with its manifest",
         *figures("first backup", first, FIRST_LIMIT),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.transports.openssh import Login, Route
-from benchmarks.backup import figures, plant, turn
+from benchmarks.backup import figures, parted, plant, turn
 from benchmarks.measuring import result
 from tests.lab.sshd import running_sshd
 
@@ -27,7 +27,7 @@ def main() -> dict[str, Any]:
             login = Login(name="far", address=host.address, port=host.port, user=host.user, key_file=str(host.key_file))
             route = Route(host=login, known_hosts=str(pins))
             turns = [turn(Path(top) / str(number), source, route=route) for number in range(REPEATS)]
-    first, unchanged = zip(*turns, strict=True)
+    first, unchanged = parted(turns)
     return result(
         "a pull of a host behind SSH, with its manifest",
         *figures("first pull", first, None),
