@@ -178,6 +178,16 @@ def test_a_mirror_that_somebody_removed_is_made_anew(there: There) -> None:
     assert there.copied() == told(there.source)
 
 
+def test_a_mirror_that_lost_a_file_is_found_out_and_made_whole(there: There) -> None:
+    there.backup()
+    Path(f"{there.mirror}/tree{there.source}/deep/b").unlink()
+    found = there.backup()
+    assert (found.outcome, found.faults) == (Outcome.PARTIAL, ("the mirror lacks 1 of 2 files that are on web1",))
+    assert "the next backup fetches everything anew" in found.hint
+    again = there.backup()
+    assert (again.outcome, again.files, there.copied()) == (Outcome.OK, 2, told(there.source))
+
+
 def test_what_may_change_behind_its_stamps_is_never_settled(there: There) -> None:
     """By the clock there all is younger than two seconds: it may change once more within the same tick."""
     there.set_clock(ahead_seconds=-3600)

@@ -38,8 +38,7 @@ class Place:
     def prepare(self) -> None:
         """Make what is missing, and clear away what a pull that was killed left behind; the tree stays."""
         if not self.tree.is_dir():
-            self._listing.unlink(missing_ok=True)  # it told of a tree that somebody removed
-            self.unsettle()
+            self.distrust()  # it told of a tree that somebody removed
             self.tree.mkdir(mode=0o700)
         self.clear()
 
@@ -68,6 +67,11 @@ class Place:
     def unsettle(self) -> None:
         """The tree is about to change."""
         self._settled.unlink(missing_ok=True)
+
+    def distrust(self) -> None:
+        """What is known of the tree is not so: everything is to be fetched anew."""
+        self.unsettle()
+        self._listing.unlink(missing_ok=True)
 
     def _told(self) -> bytes:
         try:
