@@ -112,6 +112,19 @@ def test_what_a_host_saved_itself_is_told_proven_and_comes_back(there: There) ->
     assert facts(Path(f"{returned.target}{vault.source}")) == due
 
 
+def test_a_source_that_is_left_out_there_is_told_every_time_and_what_is_taken_back_is_saved_whole(there: There) -> None:
+    other = there.vault.source.parent / "other.tmp"
+    other.mkdir()
+    (there.vault.source / "keep.tmp").write_text("kept\n")
+    paths = [str(there.vault.source), str(other)]
+    for exec_id in ("01A", "01B"):
+        saved = there.backup(exec_id, options={"paths": paths})
+        assert (saved.outcome, saved.faults) == (Outcome.PARTIAL, (f"not in the snapshot: {other}",))
+    kept = there.backup("01C", options={"exclude": ["*.tmp", "!keep.tmp"]})
+    assert (kept.outcome, kept.torn) == (Outcome.OK, 0)
+    assert f"{there.vault.source}/keep.tmp" in {one.path for one in there.vault.entries(kept.manifest)[1] if one.sha256}
+
+
 @pytest.mark.parametrize(
     ("name", "text", "hint"),
     [

@@ -178,7 +178,7 @@ class _Save:
         )  # fmt: skip
         holes = [f"does not exist: {printable(path)}" for path in before.told.missing]
         holes += [f"only the link itself: {printable(path)}" for path in before.told.sources
-                  if before.items[path].kind == "symlink"]  # fmt: skip
+                  if path in before.items and before.items[path].kind == "symlink"]  # fmt: skip
         holes += [f"not in the snapshot: {printable(path)}" for path in told.missing]
         return saving.judged(result, saved, [*faults, *holes])
 
@@ -197,6 +197,8 @@ class _Save:
         if old is None or last is None or last.totals is None or last.sources != before.told.sources:
             return None
         if old.id != last.snapshot or new.tree != old.tree:
+            return None
+        if any(path not in before.items for path in last.sources):  # left out, or gone since: that is told every time
             return None
         draft.begin(Header(snapshot=new.id, at_us=self._began_us, sources=last.sources, totals=last.totals))
         draft.take_over(self._previous.body)

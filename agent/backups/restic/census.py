@@ -125,6 +125,12 @@ class Census:
         """What was seen, in numbers."""
         return Totals(files=self.files, folders=self._folders, size_bytes=self.size_bytes, torn=self.torn)
 
+    @property
+    def unlisted(self) -> tuple[str, ...]:
+        """The sources of which there is nothing."""
+        seen = {row.path for row in self._rows}
+        return tuple(source for source in self._sources if source not in seen and source != "/")
+
     def settle(self, started_ns: int) -> bool:
         """After the backup: see whether all is as it was when it began; False when folders changed: then more may have."""
         for row in self._rows:

@@ -19,10 +19,16 @@ def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
 
 
 def tests(patterns: Iterable[str]) -> list[str]:
-    """Those patterns that find(1) can test without a difference, as its words, quoted for a shell."""
+    """Those patterns that find(1) can test without a difference, as its words, quoted for a shell.
+
+    None of them when one takes back what others leave out.
+    """
     import shlex
 
-    words = []
+    words: list[str] = []
+    patterns = tuple(patterns)
+    if any(pattern.startswith("!") for pattern in patterns):
+        return words
     for pattern in patterns:
         if pattern.startswith("/") and _PLAIN.fullmatch(pattern):
             words.append(f"-path {shlex.quote(pattern.rstrip('/') or '/')}")

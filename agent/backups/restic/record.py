@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -111,7 +112,7 @@ class Recorder:
             return None
         draft.begin(dataclasses.replace(header, totals=found.totals))
         found.write(draft)
-        return _record(header, found.totals, found.hashed, draft.keep())
+        return _record(header, found.totals, found.hashed, draft.keep(), found.unlisted)
 
     def _unchanged(self, made: Made, summary: Message) -> Totals | None:
         """What the last manifest comes to, if nothing at all has changed since, by restic's own comparison with it."""
@@ -121,7 +122,8 @@ class Recorder:
         is_same = (
             made.parent == last.snapshot and last.sources == self._scene.sources and is_unchanged(summary, last.sources)
         )
-        return last.totals if is_same and agrees(last.totals, summary) else None
+        is_counted = all(_is_counted(self._scene.root, source) for source in last.sources)
+        return last.totals if is_same and is_counted and agrees(last.totals, summary) else None
 
     def _listed(self, draft: Draft, snapshot: str) -> Record | Ended:
         """By restic's own listing: a second start of it."""
@@ -130,9 +132,18 @@ class Recorder:
         listed = self._restic.call("ls", "--json", "--no-lock", snapshot, hear=survey.hear)
         if listed.outcome is not Outcome.OK or survey.header is None:
             return listed
-        missing = tuple(path for path in survey.unlisted if os.path.lexists(scene.root + path))
+        missing = survey.unlisted
         totals = Totals(files=survey.files, folders=0, size_bytes=survey.size_bytes, torn=survey.torn)
         return _record(survey.header, totals, survey.hashed, draft.keep(), missing)
+
+
+def _is_counted(root: str, source: str) -> bool:
+    """Whether restic counts a change of this source: of links and devices only the folder above changes, of / nothing."""
+    try:
+        mode = os.lstat(root + source).st_mode
+    except OSError:
+        return False
+    return source != "/" and (stat.S_ISDIR(mode) or stat.S_ISREG(mode))
 
 
 def _record(header: Header, totals: Totals, hashed: int, kept: Path, missing: tuple[str, ...] = ()) -> Record:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.backups import BackupResult, Job, Outcome, Progress, Setting
-from agent.backups.restic import paths, repository, sandbox, snapshots
+from agent.backups.restic import paths, patterns, repository, sandbox, snapshots
 from agent.backups.restic.command import Ended, Restic, cache_folder
 from agent.backups.restic.compare import FAULTS_KEPT, printable
 from agent.backups.restic.outcome import hint_for, read_message
@@ -17,6 +17,7 @@ from agent.backups.restic.paths import MIRRORS
 from agent.backups.restic.record import Made, Record, Recorder, Scene
 from agent.backups.restic.wanted import Wanted
 from agent.clock import NANOSECONDS
+from agent.errors import InputError
 
 __all__ = ["Scene", "save", "save_scene"]
 
@@ -32,7 +33,7 @@ def save(job: Job, setting: Setting, wanted: Wanted) -> BackupResult:
         sources=sources,
         exclude=(*wanted.exclude, *_our_own(job, sources)),
         one_file_system=wanted.one_file_system,
-        holes=tuple(_holes(sources)),
+        holes=(*_holes(sources), *_left_out(sources, wanted.exclude)),
     )
     return save_scene(job, setting, scene)
 
@@ -66,9 +67,14 @@ def save_scene(job: Job, setting: Setting, scene: Scene) -> BackupResult:
             return unproven(result, outcome, f"saved, but its manifest cannot be written: {error.strerror}")
     if isinstance(told, Ended):
         return unproven(result, told.outcome, f"saved, but it cannot be listed: {told.why()}")
-    return judged(
-        _with(result, told), saved, [*scene.holes, *(f"not in the snapshot: {path}" for path in told.missing)]
-    )
+    return judged(_with(result, told), saved, [*scene.holes, *_lost(scene, told.missing)])
+
+
+def _lost(scene: Scene, missing: Sequence[str]) -> Iterator[str]:
+    """The sources that are not in the snapshot, apart from those of which that was known before."""
+    for path in missing:
+        if not any(hole.endswith(f": {printable(path)}") for hole in scene.holes):
+            yield f"not in the snapshot: {printable(path)}"
 
 
 @contextlib.contextmanager
@@ -142,6 +148,17 @@ def _holes(sources: Sequence[str]) -> list[str]:
         for path in sources
         if not Path(path).exists() or Path(path).is_symlink()
     ]
+
+
+def _left_out(sources: Sequence[str], exclude: Sequence[str]) -> Iterator[str]:
+    """The sources that `exclude` leaves out as a whole: nobody asks for both."""
+    try:
+        is_excluded = patterns.matcher(exclude)
+    except InputError:
+        return  # only restic knows
+    for path in sources:
+        if path != "/" and is_excluded(path):
+            yield f"left out by `exclude`: {printable(path)}"
 
 
 def _our_own(job: Job, sources: Sequence[str]) -> list[str]:
