@@ -10,13 +10,14 @@ from agent.errors import ToolError
 
 KINDS = {"f": "file", "d": "dir", "l": "symlink", "p": "fifo", "s": "socket", "b": "dev", "c": "chardev"}
 UNCOPIED = frozenset({"socket"})  # a name in the file system of a process that runs; made anew by that one
-NO_PRINTF = 90  # the script's exit code where find is too small
+NO_PRINTF, CUT_SHORT = 90, 91  # the script's exit codes where find is too small, and where it was killed
 _FIELDS = "%y/%m/%U/%G/%s/%T@/%C@/%D/%i/%n"
 _RECORD = re.compile(
     rb"([a-zA-Z?])/([0-7]{1,5})/(\d{1,10})/(\d{1,10})/(\d{1,19})/(-?\d{1,19})\.(\d{9})\d*/(-?\d{1,19})\.(\d{9})\d*"
     rb"/(\d{1,20})/(\d{1,20})/(\d{1,10})"
 )
 _TREE = b"\0=tree\0"
+_NEVER = b"/0.000000000/"  # as a time of change, with its slashes: find prints ten digits
 _TOO_LONG = 4096  # bytes of a path (PATH_MAX)
 _HINT = "the target's answer makes no sense: look at it by hand, with: ssh HOST find PATH"
 # What is printed: records of fields and path and link target, each ended by NUL; marks begin with `=`. First the sources
@@ -28,7 +29,7 @@ printf '=now %s\0=tools' "$(date +%s)"
 for tool in rsync tar; do command -v "$tool" >/dev/null 2>&1 && printf ' %s' "$tool"; done
 printf '\0'
 if ! find / -maxdepth 0 -printf '' 2>/dev/null; then exit 90; fi
-show() { find -P "$@" || failed=1; }
+show() { find -P "$@" || { [ $? -eq 1 ] || exit 91; failed=1; }; }
 failed=0
 set -- SOURCES
 for given do
@@ -181,8 +182,19 @@ def doubtful(item: Item) -> Item:
     """The same entry as something to be fetched again: its record is none that the target will ever tell."""
     found = _RECORD.match(item.record)
     assert found is not None
-    record = item.record[: found.start(8)] + b"0.000000000" + item.record[found.end(9) :]
+    tail = item.record[found.end(9) :].lstrip(b"0123456789")  # find prints more digits than there are nanoseconds
+    record = item.record[: found.start(8) - 1] + _NEVER + tail[1:]
     return item._replace(record=record)
+
+
+def is_doubtful(item: Item) -> bool:
+    """Whether an entry is one that is to be fetched again, or was never fetched."""
+    return _NEVER in item.record.partition(b"//")[0]
+
+
+def is_linked(item: Item) -> bool:
+    """Whether an entry may have other names."""
+    return item.links > 1 and item.kind != "dir"
 
 
 def is_plain_path(path: bytes) -> bool:

@@ -38,7 +38,8 @@ class Place:
     def prepare(self) -> None:
         """Make what is missing, and clear away what a pull that was killed left behind; the tree stays."""
         if not self.tree.is_dir():
-            self.distrust()  # it told of a tree that somebody removed
+            self.unsettle()
+            self._listing.unlink(missing_ok=True)  # it told of a tree that somebody removed
             self.tree.mkdir(mode=0o700)
         self.clear()
 
@@ -71,7 +72,10 @@ class Place:
     def distrust(self) -> None:
         """What is known of the tree is not so: everything is to be fetched anew."""
         self.unsettle()
-        self._listing.unlink(missing_ok=True)
+        try:
+            self._write(map(listing.doubtful, listing.items(self._told())))
+        except ToolError:
+            self._listing.unlink()
 
     def _told(self) -> bytes:
         try:
@@ -101,7 +105,12 @@ class Place:
 
     def remember(self, items: Iterable[Item], boot_id: str) -> None:
         """Write down what the tree holds."""
-        self._boot.write_text(boot_id, encoding="ascii")
+        self._write(items)
+        self._boot.write_text(
+            boot_id, encoding="ascii"
+        )  # not before: until then, what was doubted after a boot still is
+
+    def _write(self, items: Iterable[Item]) -> None:
         draft = self.folder / ".listing"
         with draft.open("wb") as stream:
             stream.writelines(item.record + b"\0" for item in items)

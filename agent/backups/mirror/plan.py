@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from agent.backups.mirror import listing
 from agent.backups.mirror.listing import UNCOPIED, Item
 
 FEW = 20  # entries that may always vanish: a share of a handful says nothing
@@ -43,18 +44,45 @@ def plan(
 ) -> Plan:
     """From what is in the mirror to what is there now; without a complete list nothing is removed."""
     fetch = [item for path, item in now.items() if path not in before or before[path].record != item.record]
+    fetch += _other_names(fetch, now.values())
     fetch = [item for item in fetch if item.kind not in UNCOPIED]
-    gone = [path for path in before if path not in now]
-    vanished = [path for path in gone if is_wanted(path)] if is_complete else []
+    gone = [path for path in before if path not in now or now[path].kind in UNCOPIED]
+    vanished = [path for path in gone if is_wanted(path) and (is_complete or _is_replaced(path, now))]
     unwanted = [path for path in gone if not is_wanted(path)]
-    old = sum(before[item.path].size for item in fetch if item.path in before and before[item.path].kind == "file")
+    old = [before[item.path] for item in fetch if item.path in before and not listing.is_doubtful(before[item.path])]
+    freed = [before[path] for path in (*vanished, *unwanted) if not listing.is_doubtful(before[path])]
     return Plan(
         fetch=tuple(sorted(fetch, key=lambda item: order(item.path))),
         remove=tuple(sorted([*vanished, *unwanted], key=order, reverse=True)),
         vanished=len(vanished),
         known=len(before) - len(unwanted),
-        grown_bytes=max(0, sum(item.size for item in fetch if item.kind == "file") - old),
+        grown_bytes=max(0, room(fetch) - room(old) - room(item for item in freed if not listing.is_linked(item))),
     )
+
+
+def _other_names(fetch: Iterable[Item], now: Iterable[Item]) -> list[Item]:
+    """All names of what is fetched are, so that they stay names of one file."""
+    inodes, known = set(), set()
+    for item in fetch:
+        known.add(item.path)
+        if listing.is_linked(item):
+            inodes.add(item.inode)
+    if not inodes:
+        return []
+    return [item for item in now if listing.is_linked(item) and item.inode in inodes and item.path not in known]
+
+
+def room(items: Iterable[Item]) -> int:
+    """How many bytes these take, at most: each file once, whatever its names."""
+    files = (item for item in items if item.kind == "file")
+    return sum({item.inode if listing.is_linked(item) else item.path: item.size for item in files}.values())
+
+
+def _is_replaced(path: str, now: Mapping[str, Item]) -> bool:
+    """Whether something else is listed in its place, or in that of a folder above it."""
+    while path not in now and path != "/":
+        path = path.rpartition("/")[0] or "/"
+    return path in now and now[path].kind != "dir"
 
 
 def order(path: str) -> list[str]:
@@ -66,8 +94,8 @@ def batches(fetch: Iterable[Item]) -> Iterator[list[Item]]:
     """The entries in portions that are fetched, put in place and remembered one by one; hard links stay together."""
     groups: dict[object, list[Item]] = {}
     for item in fetch:
-        is_linked = item.links > 1 and item.kind != "dir"
-        groups.setdefault(item.inode if is_linked else item.path, []).append(item)
+        key = item.inode if listing.is_linked(item) else item.path
+        groups[key] = [*groups.pop(key, []), item]  # where its last one stands: all their folders come before
     batch: list[Item] = []
     size = 0
     for group in groups.values():

@@ -79,7 +79,8 @@ class _Pull:
         self._is_excluded = patterns.matcher(wanted.exclude)
         self._known: dict[str, Item] = {}
         self._torn: set[str] = set()
-        self._landed = 0
+        self._higher: set[str] = set()  # folders above the sources
+        self._had = self._landed = 0  # entries
         self._boot_id = line.deadline.clock.boot_id
         self._faults: list[str] = []
 
@@ -89,17 +90,17 @@ class _Pull:
         told = self._list()
         self._faults += [f"does not exist: {path}" for path in told.missing]
         if not told.sources:
-            return Refused(
-                outcome=Outcome.SOURCE_MISSING,
-                summary=f"there is nothing to save: {', '.join(self._wanted.paths)} is missing on the host",
-                hint="correct `paths` in the policy, or mount what is missing",
-            )
+            return _nothing(self._wanted)
         answer = fingerprint(told, self._wanted)
         if not self._faults and (tally := self._place.settled(answer, self._boot_id)) is not None:
             return Pulled(tree=self._place.tree, sources=told.sources, files=tally.files, folders=tally.folders)
         self._place.unsettle()
         now = listing.tree(told, listing.items(told.records))
         now = {path: item for path, item in now.items() if path in told.sources or not self._is_excluded(path)}
+        told = self._without_lost(told, now)
+        self._higher = above(told.sources) - set(told.sources)
+        if not told.sources:
+            return _nothing(self._wanted)
         self._known = self._place.before(self._boot_id, now.values())
         todo = self._plan(told, now)
         if (refused := self._refusal(todo)) is not None:
@@ -122,16 +123,23 @@ class _Pull:
             fetched=len(todo.fetch),
         )
 
+    def _without_lost(self, told: Listing, now: Mapping[str, Item]) -> Listing:
+        """The sources that were listed: one may be left out by `exclude`, or have gone in between."""
+        lost = [path for path in told.sources if path not in now]
+        self._faults += [f"not saved: {path}: it is left out by `exclude`, or gone" for path in lost]
+        return dataclasses.replace(told, sources=tuple(path for path in told.sources if path in now)) if lost else told
+
     def _plan(self, told: Listing, now: Mapping[str, Item]) -> Plan:
         """What there is to do, from what the tree holds by now.
 
         Folders above the sources change whenever anything beside them does: their times alone are no reason to fetch.
         """
-        for path in above(told.sources):
-            old, new = self._known.get(path), now.get(path)
-            if old and new and lasting(old) == lasting(new):
-                self._known[path] = new
-        return plan.plan(self._known, now, is_wanted=self._is_wanted(told), is_complete=told.is_complete)
+        known = dict(self._known)
+        for path in self._higher:
+            old, new = known.get(path), now.get(path)
+            if old and new and not listing.is_doubtful(old) and lasting(old) == lasting(new):
+                known[path] = new
+        return plan.plan(known, now, is_wanted=self._is_wanted(told), is_complete=told.is_complete)
 
     def _is_wanted(self, told: Listing) -> Callable[[str], bool]:
         """Whether an entry that is no longer listed would be, were it still there."""
@@ -150,7 +158,7 @@ class _Pull:
                 summary=f"{why}: the mirror stays as it was, and nothing was saved",
                 hint="look what became of them; if that is right, set `may_vanish: 100%` for one run",
             )
-        largest = max((sum(item.size for item in batch) for batch in plan.batches(todo.fetch)), default=0)
+        largest = max(map(plan.room, plan.batches(todo.fetch)), default=0)
         needed = todo.grown_bytes + largest + len(todo.fetch) * _ENTRY_BYTES
         if (lacking := needed - self._place.free_bytes()) > 0:
             return Refused(
@@ -173,11 +181,13 @@ class _Pull:
                 f"{self._line.route.host.name} has a find without -printf, as busybox has",
                 hint="install findutils there, or save that host another way",
             )
+        if done.exit_code == listing.CUT_SHORT:
+            raise TransportError(f"{self._line.route.host.name}: find ended without a word", hint="run it again")
         if done.exit_code != 0:
             raise self._line.failure(done.stderr or f"the shell there ended with exit code {done.exit_code}")
         told = listing.read((work / _ANSWER).read_bytes())
         lines = [line for line in done.stderr.splitlines() if line.startswith("find: ")]
-        unread = [line for line in lines if "No such file or directory" not in line]
+        unread = [line for line in lines if not line.endswith(": No such file or directory")]
         if not told.is_complete and not lines:
             raise TransportError(f"{self._line.route.host.name}: find ended without a word", hint="run it again")
         if not told.is_complete and not unread:
@@ -204,9 +214,11 @@ class _Pull:
 
         Else what was removed, and is there again as it was (a file system that was not mounted), counted as fetched.
         """
-        for path in (*todo.remove, *(item.path for item in todo.fetch)):
-            if path in self._known:
-                self._known[path] = listing.doubtful(self._known[path])
+        self._had = len(self._known)
+        for path in todo.remove:
+            self._known[path] = listing.doubtful(self._known[path])
+        for item in todo.fetch:
+            self._known[item.path] = listing.doubtful(self._known.get(item.path, item))
         self._place.remember(self._known.values(), self._boot_id)
 
     def _remove(self, todo: Plan, now: Mapping[str, Item]) -> None:
@@ -219,37 +231,59 @@ class _Pull:
             touch_folders(mirror, [now[path] for path in above if path in now and path in self._known])
 
     def _fetch(self, batch: list[Item], now: Mapping[str, Item], told: Listing) -> str:
-        done = len(self._known)
-        self._report(Progress(phase="pulling", files=done, total_files=len(now)))
+        done = self._had + self._landed
+        self._report(Progress(phase="pulling", files=min(done, len(now)), total_files=len(now)))
         by_rsync = "rsync" in told.tools and shutil.which("rsync") is not None
         said = fetch(self._line, batch, self._place.tree, by_rsync=by_rsync, limit_kib=self._wanted.limit_kib)
-        with Tree(self._line.work / STAGED) as staged, Tree(self._place.tree) as mirror:
-            torn = settle(staged, mirror, batch, now)
+        torn = self._settle(batch, now)
         self._torn.update(torn)
         self._landed += len(batch) - len(torn)
         young_ns = (told.now_s - _YOUNG_SECONDS) * 10**9
         for item in batch:
-            is_sure = item.path not in self._torn and item.ctime_ns < young_ns
+            is_sure = item.path not in self._torn and (item.ctime_ns < young_ns or item.path in self._higher)
             self._known[item.path] = item if is_sure else listing.doubtful(item)
         self._place.remember(self._known.values(), self._boot_id)
         self._place.clear()
         return said
+
+    def _is_same(self, one: Item, other: Item) -> bool:
+        return lasting(one) == lasting(other) if one.path in self._higher else one.record == other.record
+
+    def _settle(self, batch: list[Item], now: Mapping[str, Item]) -> tuple[str, ...]:
+        try:
+            with Tree(self._line.work / STAGED) as staged, Tree(self._place.tree) as mirror:
+                return settle(staged, mirror, batch, now, self._higher)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            self._place.distrust()
+            raise ToolError(
+                f"the mirror of {self._line.route.host.name} has lost the folder {error.filename!r}",
+                hint="run it again: the next backup fetches everything anew; look at the disk of the mirror",
+            ) from error
 
     def _look_again(self, todo: Plan, now: Mapping[str, Item], said: str) -> None:
         """List once more: what changed since the first time may have changed in the middle of being fetched."""
         faults = list(self._faults)
         told = self._list()
         self._faults = faults
-        after = {item.path: item.record for item in listing.items(told.records, now.values())}
+        after = {item.path: item for item in listing.items(told.records, now.values())}
+        same = {path for path, item in after.items() if path in now and self._is_same(item, now[path])}
         for item in todo.fetch:
-            if after.get(item.path) != item.record:
+            if item.path not in same:
                 self._torn.add(item.path)
                 self._known[item.path] = listing.doubtful(item)
-        unread = [item.path for item in todo.fetch if item.path in self._torn and after.get(item.path) == item.record]
+        unread = [item.path for item in todo.fetch if item.path in self._torn and item.path in same]
         self._faults += [f"not read: {path}" for path in unread]
         self._place.remember(self._known.values(), self._boot_id)
-        if not self._landed:
+        if not self._landed and all(map(listing.is_doubtful, self._known.values())):
             raise ToolError(
                 f"{self._line.route.host.name} sent none of {len(todo.fetch)} entries: {said or 'without a word'}",
                 hint="try by hand what the message says",
             )
+
+
+def _nothing(wanted: Wanted) -> Refused:
+    return Refused(
+        outcome=Outcome.SOURCE_MISSING,
+        summary=f"there is nothing to save: {', '.join(wanted.paths)} is missing on the host",
+        hint="correct `paths` in the policy, or mount what is missing",
+    )

@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -94,7 +94,7 @@ class Tree:
         self._leave(0)
 
 
-def is_as_listed(seen: os.stat_result | None, item: Item) -> bool:
+def is_as_listed(seen: os.stat_result | None, item: Item, *, at_any_time: bool = False) -> bool:
     """Whether an entry that was fetched is the one that the list tells of; owners only where we may set them."""
     if seen is None or item.kind not in _TYPES or not _TYPES[item.kind](seen.st_mode):
         return False
@@ -103,21 +103,24 @@ def is_as_listed(seen: os.stat_result | None, item: Item) -> bool:
         (item.kind != "file" or seen.st_size == item.size)
         and (item.kind == "symlink" or stat.S_IMODE(seen.st_mode) == item.mode)
         and (not is_root or (seen.st_uid, seen.st_gid) == (item.uid, item.gid))
-        and seen.st_mtime_ns == item.mtime_ns
+        and (at_any_time or seen.st_mtime_ns == item.mtime_ns)
     )
 
 
-def settle(staged: Tree, mirror: Tree, batch: Iterable[Item], known: Mapping[str, Item]) -> tuple[str, ...]:
+def settle(
+    staged: Tree, mirror: Tree, batch: Iterable[Item], known: Mapping[str, Item], busy: Container[str] = ()
+) -> tuple[str, ...]:
     """Move what was fetched into the mirror, folders first; the paths that are not as listed, which stay as they are.
 
-    `known` has every folder of the target: those whose content changes here get their times back.
+    `known` has every folder of the target: those whose content changes here get their times back. Those that are `busy`
+    may have another time by now.
     """
     torn: list[str] = []
     folders: dict[str, Item] = {}
     fetched: set[str] = set()
     for item in batch:
         seen = staged.look(item.path)
-        if not is_as_listed(seen, item):
+        if not is_as_listed(seen, item, at_any_time=item.path in busy):
             torn.append(item.path)
             if item.kind == "dir":
                 mirror.make_folder(item.path)
@@ -160,7 +163,7 @@ def _dress(staged: Tree | None, mirror: Tree, item: Item) -> None:
 def touch_folders(mirror: Tree, folders: Iterable[Item]) -> None:
     """Give folders their times back, after something was removed from them."""
     for item in folders:
-        with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.utime(_opened(mirror, item.path, stack), ns=(item.mtime_ns, item.mtime_ns))
 
 

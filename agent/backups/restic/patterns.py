@@ -32,7 +32,7 @@ def tests(patterns: Iterable[str]) -> list[str]:
     for pattern in patterns:
         if pattern.startswith("/") and _PLAIN.fullmatch(pattern):
             words.append(f"-path {shlex.quote(pattern.rstrip('/') or '/')}")
-        elif re.fullmatch(r"[^\\/\[\]!]+", pattern) and "**" not in pattern:
+        elif re.fullmatch(r"[^\\/\[\]!?]+", pattern) and "**" not in pattern:
             words.append(f"-name {shlex.quote(pattern)}")
     return words
 
